@@ -1,0 +1,98 @@
+"""Where things of this project are, and every option that an executor can be configured with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from oslo_config import cfg
+
+GROUP = "tripleo"
+
+
+def share_dir(name: str) -> Path:
+    """Return the directory of the installed ``templates`` or ``workbooks``.
+
+    They are data files of the distribution; in a source tree they lie beside the package.
+    """
+    source = Path(__file__).resolve().parent.parent / name
+    if source.is_dir():
+        return source
+    return Path(sys.prefix) / "share" / "tripleo-common" / name
+
+
+OPTIONS = [
+    cfg.StrOpt(
+        "interface",
+        default="public",
+        choices=["public", "internal", "admin"],
+        help="Which interface of the catalogue's endpoints the actions use.",
+    ),
+    cfg.IntOpt(
+        "action_deadline",
+        default=600,
+        min=1,
+        help="Seconds after which an action gives up. Mistral's own timeout does not stop a "
+        "running action, so each request is made with what is left of this time.",
+    ),
+    cfg.IntOpt(
+        "request_timeout",
+        default=60,
+        min=1,
+        help="Seconds that one request to a service may take.",
+    ),
+    cfg.IntOpt(
+        "transfer_threads",
+        default=8,
+        min=1,
+        help="How many objects of a plan are read or written at the same time.",
+    ),
+    cfg.StrOpt(
+        "templates_dir",
+        default=str(share_dir("templates")),
+        help="The default plan. tripleo.templates.upload takes templates from here, or from a "
+        "directory or tarball below one of templates_roots.",
+    ),
+    cfg.ListOpt(
+        "templates_roots",
+        default=[],
+        help="Further directories on the executor from which plans may be made. An action's "
+        "caller can name a path below them and no other path.",
+    ),
+    cfg.IntOpt(
+        "plan_max_files",
+        default=10000,
+        min=1,
+        help="How many files a plan may hold.",
+    ),
+    cfg.IntOpt(
+        "plan_max_mib",
+        default=64,
+        min=1,
+        help="How many MiB a plan's files may hold together.",
+    ),
+    cfg.IntOpt(
+        "file_max_mib",
+        default=8,
+        min=1,
+        help="How many MiB one file of a plan may hold, also after rendering.",
+    ),
+    cfg.IntOpt(
+        "render_timeout",
+        default=60,
+        min=1,
+        help="Seconds that rendering a plan's Jinja2 templates may take.",
+    ),
+]
+
+
+def list_opts() -> list[tuple[str, list[Any]]]:
+    """Return the options for oslo-config-generator."""
+    return [(GROUP, OPTIONS)]
+
+
+def options() -> Any:
+    """Return the ``[tripleo]`` options of the running service."""
+    cfg.CONF.register_opts(OPTIONS, GROUP)
+    return cfg.CONF[GROUP]

@@ -1,0 +1,1 @@
+"""Programs that run inside the undercloud's processes, one module each."""

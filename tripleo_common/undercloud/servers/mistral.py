@@ -1,0 +1,112 @@
+"""Mistral's API, engine and executor as threads of one process.
+
+Usage: ``python -m tripleo_common.undercloud.servers.mistral CONFIG``
+
+``mistral-server`` forks a process per component, which needs a message broker between them. In one
+process oslo.messaging's ``fake`` transport carries the calls.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import Any
+
+from oslo_service import backend
+
+backend.init_backend(backend.BackendType.THREADING)
+
+# The backend has to be chosen before anything of Mistral is imported.
+from mistral import config  # noqa: E402
+from mistral.api import service as api_service  # noqa: E402
+from mistral.db.v2 import api as db_api  # noqa: E402
+from mistral.db.v2.sqlalchemy import api as sqlalchemy_api  # noqa: E402
+from mistral.db.v2.sqlalchemy import models  # noqa: E402
+from mistral.engine import action_handler, default_engine, engine_server  # noqa: E402
+from mistral.executors import executor_server  # noqa: E402
+from mistral.rpc import base as rpc  # noqa: E402
+from mistral.workflow import states  # noqa: E402
+from mistral_lib import utils as mistral_utils  # noqa: E402
+from oslo_config import cfg  # noqa: E402
+from oslo_log import log as logging  # noqa: E402
+
+from tripleo_common.undercloud.servers import sqlite  # noqa: E402
+
+
+class Engine(default_engine.DefaultEngine):  # type: ignore[misc]
+    """Mistral's engine, whose synchronous actions run outside the database transaction.
+
+    Upstream runs them inside of it, and a process-wide lock serialises transactions. An action
+    that asks this same Mistral for something, such as a plan environment, would wait for itself.
+    """
+
+    def start_action(
+        self,
+        action_name: str,
+        action_input: dict[str, Any],
+        description: str | None = None,
+        namespace: str = "",
+        **params: Any,
+    ) -> Any:
+        """Run an action on request; see ``DefaultEngine.start_action`` for the inputs."""
+        run_sync, save = params.get("run_sync"), params.get("save_result")
+        if save and not run_sync:
+            return super().start_action(
+                action_name, action_input, description, namespace, **params
+            )
+        with db_api.transaction():
+            action = action_handler.build_action_by_name(action_name, namespace=namespace)
+            action.action_desc.check_parameters(action_input)
+            is_sync = action.action_desc.instantiate(action_input, {}).is_sync()
+        if not is_sync:
+            return super().start_action(
+                action_name, action_input, description, namespace, **params
+            )
+        output = action.run(
+            action_input, params.get("target"), save=False, timeout=params.get("timeout")
+        )
+        values = {
+            "name": action_name,
+            "description": description,
+            "input": action_input,
+            "output": output.to_dict(),
+            "state": states.SUCCESS if output.is_success() else states.ERROR,
+            "workflow_namespace": namespace,
+        }
+        if not save:
+            return models.ActionExecution(**values)
+        return db_api.create_action_execution(
+            {**values, "id": mistral_utils.generate_unicode_uuid(), "is_sync": True}
+        )
+
+
+def main() -> None:
+    """Start everything and serve until asked to end (SIGTERM)."""
+    cfg.CONF.register_cli_opts(config.CLI_OPTS)
+    config.parse_args(["--config-file", sys.argv[1]])
+    logging.setup(cfg.CONF, "mistral")
+    sqlite.make_concurrent()
+    rpc.get_transport()
+    # mistral-db-manage upgrade alters constraints, which sqlite cannot.
+    sqlalchemy_api.setup_db()
+
+    services = [
+        engine_server.EngineServer(Engine(), setup_profiler=False),
+        executor_server.get_oslo_service(setup_profiler=False),
+    ]
+    for service in services:
+        threading.Thread(target=service.start, daemon=True).start()
+    for service in services:
+        service.wait_started()
+    api = api_service.WSGIService("mistral_api")
+    api.start()
+
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    ended.wait()
+    api.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Keystone: identity and the catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tripleo_common.undercloud import processes
+from tripleo_common.undercloud.services import base
+
+
+class Keystone(base.Service):
+    """Fernet tokens, SQL on sqlite, served by a threaded WSGI server."""
+
+    name = "keystone"
+    distribution = "keystone"
+    service_type = "identity"
+    path = "/v3"
+    ports = {"keystone": 5000}
+
+    @property
+    def _config(self) -> str:
+        return str(self.directory.etc(self.unit) / "keystone.conf")
+
+    def configure(self) -> None:
+        """Write keystone.conf."""
+        data = self.directory.data(self.unit)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        base.state.write_ini(
+            self.directory.etc(self.unit) / "keystone.conf",
+            {
+                "DEFAULT": {"use_stderr": True, "public_endpoint": self.base_url},
+                "database": self._sqlite(),
+                "cache": {"enabled": True, "backend": "oslo_cache.dict"},
+                "credential": {"key_repository": data / "credential-keys"},
+                "fernet_tokens": {"key_repository": data / "fernet-keys"},
+                "fernet_receipts": {"key_repository": data / "fernet-keys"},
+                # All passwords here are generated, 128 bits each: a slow hash protects nothing
+                # and costs each login a quarter of a second.
+                "identity": {"password_hash_rounds": 4},
+                "token": {"provider": "fernet"},
+            },
+        )
+
+    def schema_commands(self) -> list[processes.Command]:
+        """Make the database, the keys, and the admin's user, project, role and endpoint."""
+        keystone_manage = (processes.program("keystone-manage"), "--config-file", self._config)
+        # The password travels in the environment, which only this user can read: an argument is
+        # visible to everybody on the machine.
+        password = {"OS_BOOTSTRAP_PASSWORD": self.directory.secret("user:admin")}
+        return [
+            processes.Command((*keystone_manage, "db_sync")),
+            processes.Command((*keystone_manage, "fernet_setup")),
+            processes.Command((*keystone_manage, "credential_setup")),
+            processes.Command(
+                (*keystone_manage, "bootstrap", "--bootstrap-region-id", self.region)
+                + tuple(
+                    word
+                    for interface in ("admin", "internal", "public")
+                    for word in (f"--bootstrap-{interface}-url", self.endpoint)
+                ),
+                password,
+            ),
+        ]
+
+    def specs(self) -> list[processes.Spec]:
+        """One process."""
+        return [
+            processes.Spec(
+                "keystone",
+                processes.Command(
+                    processes.python(
+                        "tripleo_common.undercloud.servers.wsgi",
+                        "keystone.wsgi.api:application",
+                        str(self.port("keystone")),
+                    ),
+                    {"OS_KEYSTONE_CONFIG_FILES": self._config},
+                ),
+                self.port("keystone"),
+                self.endpoint,
+                "/v3",
+            )
+        ]
+
+    def probe(self, session: Any) -> None:
+        """Get a token."""
+        session.get_token()
