@@ -34,12 +34,7 @@ class _Keystone:
         self._api = adapter.Adapter(session, service_type="identity", interface="public")
         self._listed: dict[str, list[dict[str, Any]]] = {}
 
-    def digest(services: list[Service], regions: list[str]) -> str:
-    """Return a mark of what :func:`seed` would make, to see whether it has been made."""
-    return " ".join([*regions, *(f"{service.unit}={service.endpoint}" for service in services)])
-
-
-def seed(self, directory: state.StateDir, services: list[Service]) -> None:
+    def seed(self, directory: state.StateDir, services: list[Service]) -> None:
         project = self._ensure("project", name="service", domain_id="default")
         roles = {
             name: self._ensure("role", name=name)["id"]

@@ -20,7 +20,7 @@ from tripleo_common import config, exceptions
 from tripleo_common.undercloud import identity, processes, services, state
 
 _START_SECONDS = 180
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 
 Report = Callable[[str, str], None]
 """Is told of progress: which service, and what happened to it."""
@@ -113,6 +113,9 @@ class Undercloud:
         :raises UndercloudError: there is no undercloud in this directory, or no such region.
         """
         self._require()
+        return self._credentials(region)
+
+    def _credentials(self, region: str | None = None) -> dict[str, str]:
         regions = self.directory.regions
         if region and region not in regions:
             raise exceptions.UndercloudError(
@@ -130,7 +133,7 @@ class Undercloud:
 
     def session(self) -> Any:
         """Return a keystoneauth session of the administrator, deaf to proxies."""
-        auth = self.credentials()
+        auth = self._credentials()
         auth.pop("region_name")
         http = requests.Session()
         http.trust_env = False
@@ -143,7 +146,8 @@ class Undercloud:
     ) -> None:
         """Take over what is new of the options and refuse what cannot change any more."""
         directory = self.directory
-        seeded = directory.done("identity") is not None
+        # From here on the catalogue names ports.
+        seeded = directory.done("schema:keystone") is not None
         if ports and seeded and ports != directory.mode:
             raise exceptions.UndercloudError(
                 f"The undercloud in {directory.root} was made with --ports {directory.mode}, and "
@@ -170,11 +174,14 @@ class Undercloud:
         with futures.ThreadPoolExecutor(len(units)) as pool:
             running = [pool.submit(self._start_unit, unit, units, ready, wanted) for unit in units]
             try:
-                for future in futures.as_completed(running):
-                    future.result()
+                futures.wait(running)
             except BaseException:
                 self._failed.set()
                 raise
+        # One failure makes the others give up; only the first one tells anything.
+        errors = [e for future in running if (e := future.exception())]
+        for error in sorted(errors, key=lambda e: isinstance(e, futures.CancelledError)):
+            raise error
         self._report("undercloud", f"ready after {time.monotonic() - began:.1f} s")
 
     def _start_unit(
@@ -188,11 +195,13 @@ class Undercloud:
             unit.configure()
             schema = f"schema:{unit.unit}"
             if self.directory.done(schema) != unit.version:
-                for command in unit.schema_commands():
+                commands = unit.schema_commands()
+                for command in commands:
                     self._check()
                     processes.run(command, self.directory.log(unit.unit))
                 self.directory.mark_done(schema, unit.version)
-                self._report(unit.unit, "database made")
+                if commands:
+                    self._report(unit.unit, "storage prepared")
             for spec in unit.specs():
                 self._check()
                 if not processes.find(spec.name, self.directory):

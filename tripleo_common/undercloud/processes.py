@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tripleo_common import exceptions
 from tripleo_common.undercloud import state
 
 _LOG_LIMIT_BYTES = 50 * 1024 * 1024
+_LOOKS_LIKE_ERROR = re.compile(r"\berror:|\bERROR\b|Error\b|Exception\b")
 _STOP_SECONDS = 6.0
 
 
@@ -211,7 +213,7 @@ def last_words(log: Path) -> str:
     except OSError:
         return "it left no log"
     lines = [line.strip() for line in lines if line.strip()]
-    errors = [line for line in lines if " ERROR " in line or "Error" in line]
+    errors = [line for line in lines if _LOOKS_LIKE_ERROR.search(line)]
     return (errors or lines or ["it left an empty log"])[-1][-300:]
 
 

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ class StateDir:
     def __init__(self, root: Path) -> None:
         """Name the directory; nothing is made until :meth:`create`."""
         self.root = root.expanduser().absolute()
+        self._saving = threading.RLock()
         self._settings: dict[str, Any] = {}
         if self.settings_file.is_file():
             try:
@@ -178,7 +180,8 @@ class StateDir:
 
     def save(self) -> None:
         """Write the settings."""
-        write_private(self.settings_file, json.dumps(self._settings, indent=2) + "\n")
+        with self._saving:
+            write_private(self.settings_file, json.dumps(self._settings, indent=2) + "\n")
 
     @property
     def regions(self) -> list[str]:
@@ -199,13 +202,14 @@ class StateDir:
         self._settings["without"] = names
 
     def secret(self, name: str) -> str:
-        """Return a generated secret (32 characters, URL-safe), the same one for ever."""
+        """Return a generated secret (32 hexadecimal digits), the same one for ever."""
         kept: dict[str, str] = self._settings.setdefault("secrets", {})
-        if name not in kept:
-            # No leading "-" (option parsers) and none of the characters that oslo.config or
-            # paste would interpolate.
-            kept[name] = secrets.token_hex(16)
-        return kept[name]
+        with self._saving:
+            if name not in kept:
+                # Hexadecimal: nothing that oslo.config, paste or a shell would interpret.
+                kept[name] = secrets.token_hex(16)
+                self.save()
+            return kept[name]
 
     def port(self, name: str) -> int:
         """Return the port of a process.
@@ -222,8 +226,9 @@ class StateDir:
         ports[name] = _free_port(set(ports.values())) if free else standard
 
     def forget_ports(self) -> None:
-        """Let all ports be chosen anew; for as long as no catalogue names them."""
+        """Let all ports be chosen anew, and prepare everything that knows them again."""
         self._settings.pop("ports", None)
+        self._settings.pop("done", None)
 
     @property
     def mode(self) -> str | None:
@@ -240,8 +245,9 @@ class StateDir:
 
     def mark_done(self, step: str, mark: str) -> None:
         """Remember that a first-time step is finished, and save."""
-        self._settings.setdefault("done", {})[step] = mark
-        self.save()
+        with self._saving:
+            self._settings.setdefault("done", {})[step] = mark
+            self.save()
 
 
 def _free_port(taken: set[int]) -> int:

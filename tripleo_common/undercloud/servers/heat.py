@@ -1,6 +1,6 @@
 """Heat's engine and API as threads of one process.
 
-Usage: ``python -m tripleo_common.undercloud.servers.heat CONFIG``
+Usage: ``python -m tripleo_common.undercloud.servers.heat CONFIG PORT``
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def _sleep(_runner: Any, wait_time: float | None) -> None:
 
 def main() -> None:
     """Start the engine and serve the API until asked to end (SIGTERM)."""
+    config_file, port = sys.argv[1:]
     logging.register_options(cfg.CONF)
-    cfg.CONF(["--config-file", sys.argv[1]], project="heat", prog="heat-api", version="1")
+    cfg.CONF(["--config-file", config_file], project="heat", prog="heat-api", version="1")
     logging.setup(cfg.CONF, "heat")
     config.set_config_defaults()
     sqlite.make_concurrent()
@@ -49,8 +50,8 @@ def main() -> None:
     template._get_template_extension_manager()
     engine = service.EngineService(cfg.CONF.host, rpc_api.ENGINE_TOPIC)
     engine.start()
-    wsgi.serve(config.load_paste_app("heat-api"), cfg.CONF.heat_api.bind_port)
+    wsgi.serve(config.load_paste_app("heat-api"), int(port))
 
 
 if __name__ == "__main__":
-    main()
+    wsgi.end_with(main)

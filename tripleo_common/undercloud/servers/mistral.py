@@ -31,7 +31,7 @@ from mistral_lib import utils as mistral_utils  # noqa: E402
 from oslo_config import cfg  # noqa: E402
 from oslo_log import log as logging  # noqa: E402
 
-from tripleo_common.undercloud.servers import sqlite  # noqa: E402
+from tripleo_common.undercloud.servers import sqlite, wsgi  # noqa: E402
 
 
 class Engine(default_engine.DefaultEngine):  # type: ignore[misc]
@@ -109,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    wsgi.end_with(main)

@@ -6,8 +6,11 @@ Usage: ``python -m tripleo_common.undercloud.servers.wsgi MODULE:APPLICATION POR
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
+import traceback
+from collections.abc import Callable
 from typing import Any
 
 from cheroot import wsgi
@@ -34,11 +37,29 @@ def serve(application: Any, port: int) -> None:
         server.stop()
 
 
+def end_with(main: Callable[[], None]) -> None:
+    """Run a program and end the process with it, whatever threads it leaves behind."""
+    code = 1
+    try:
+        main()
+        code = 0
+    except SystemExit as request:
+        code = request.code if isinstance(request.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
 def main() -> None:
     """Import the application and serve it."""
-    module, _, name = sys.argv[1].partition(":")
-    serve(getattr(importlib.import_module(module), name), int(sys.argv[2]))
+    application, port = sys.argv[1:]
+    # The services read their own options from what is left.
+    del sys.argv[1:]
+    module, _, name = application.partition(":")
+    serve(getattr(importlib.import_module(module), name), int(port))
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

@@ -50,7 +50,6 @@ class Heat(base.Service):
                 },
                 "clients_keystone": {"auth_uri": self._auth_url},
                 "database": self._sqlite(),
-                "heat_api": {"bind_host": state.HOST, "bind_port": self.port("heat")},
                 "keystone_authtoken": self._keystone_authtoken(),
                 "paste_deploy": {
                     "api_paste_config": processes.packaged("heat/api-paste.ini"),
@@ -80,10 +79,14 @@ class Heat(base.Service):
             processes.Spec(
                 self.unit,
                 processes.Command(
-                    processes.python("tripleo_common.undercloud.servers.heat", str(self._config))
+                    processes.python(
+                        "tripleo_common.undercloud.servers.heat",
+                        str(self._config),
+                        str(self.port("heat")),
+                    )
                 ),
                 self.port("heat"),
-                self.endpoint,
+                self.base_url,
                 "/healthcheck",
             )
         ]

@@ -96,7 +96,5 @@ class Ironic(base.Service):
         ]
 
     def probe(self, session: Any) -> None:
-        """List drivers: they are there when the conductor is."""
-        answer = session.get(f"{self.endpoint}/v1/drivers")
-        if not answer.json()["drivers"]:
-            raise ValueError("no conductor has registered yet")
+        """List nodes; the API opens when the conductor in the same process is ready."""
+        session.get(f"{self.endpoint}/v1/nodes?limit=1")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 from typing import Any
 
 from tripleo_common.undercloud import processes
@@ -47,10 +50,14 @@ class Keystone(base.Service):
         # The password travels in the environment, which only this user can read: an argument is
         # visible to everybody on the machine.
         password = {"OS_BOOTSTRAP_PASSWORD": self.directory.secret("user:admin")}
+        owner = (
+            *("--keystone-user", pwd.getpwuid(os.getuid()).pw_name),
+            *("--keystone-group", grp.getgrgid(os.getgid()).gr_name),
+        )
         return [
             processes.Command((*keystone_manage, "db_sync")),
-            processes.Command((*keystone_manage, "fernet_setup")),
-            processes.Command((*keystone_manage, "credential_setup")),
+            processes.Command((*keystone_manage, "fernet_setup", *owner)),
+            processes.Command((*keystone_manage, "credential_setup", *owner)),
             processes.Command(
                 (*keystone_manage, "bootstrap", "--bootstrap-region-id", self.region)
                 + tuple(

@@ -10,7 +10,6 @@ from tripleo_common.undercloud import processes, state
 from tripleo_common.undercloud.services import base
 
 _BACKENDS = ("account", "container", "object")
-_PART_POWER = 8
 
 
 class Swift(base.Service):
@@ -36,7 +35,7 @@ class Swift(base.Service):
         return self._etc / f"{server}-server.conf"
 
     def configure(self) -> None:
-        """Write swift.conf, a file per server, and the rings."""
+        """Write swift.conf, and a file per server."""
         devices = self.directory.data(self.unit)
         (devices / "disk").mkdir(mode=0o700, parents=True, exist_ok=True)
         state.write_ini(
@@ -62,7 +61,6 @@ class Swift(base.Service):
                     "filter:healthcheck": {"use": "egg:swift#healthcheck"},
                 },
             )
-            self._write_ring(server)
         filters = {
             name: {"use": f"egg:swift#{name}"}
             for name in (
@@ -119,27 +117,17 @@ class Swift(base.Service):
             "log_address": "/dev/null",
         }
 
-    def _write_ring(self, server: str) -> None:
-        ring = self._etc / f"{server}.ring.gz"
-        if ring.exists():
-            return
-        # Swift is part of the extra, not of the library, and slow to import.
-        from swift.common.ring import RingBuilder
-
-        builder = RingBuilder(part_power=_PART_POWER, replicas=1, min_part_hours=0)
-        builder.add_dev(
-            {
-                "region": 1,
-                "zone": 1,
-                "ip": state.HOST,
-                "port": self.port(f"swift-{server}"),
-                "device": "disk",
-                "weight": 1,
-            }
-        )
-        builder.rebalance()
-        builder.get_ring().save(str(ring))
-        ring.chmod(0o600)
+    def schema_commands(self) -> list[processes.Command]:
+        """Make the rings."""
+        return [
+            processes.Command(
+                processes.python(
+                    "tripleo_common.undercloud.servers.swift_rings",
+                    str(self._etc),
+                    *(f"{server}={self.port(f'swift-{server}')}" for server in _BACKENDS),
+                )
+            )
+        ]
 
     def specs(self) -> list[processes.Spec]:
         """Four processes, the proxy last."""
@@ -154,7 +142,7 @@ class Swift(base.Service):
                     )
                 ),
                 self.port(f"swift-{server}"),
-                self.endpoint
+                self.base_url
                 if server == "proxy"
                 else f"http://{state.HOST}:{self.port(f'swift-{server}')}",
                 "/healthcheck",
