@@ -24,6 +24,11 @@ def share_dir(name: str) -> Path:
 
 OPTIONS = [
     cfg.StrOpt(
+        "region",
+        help="The region that is meant where neither the input action_region nor the request "
+        "names one.",
+    ),
+    cfg.StrOpt(
         "interface",
         default="public",
         choices=["public", "internal", "admin"],

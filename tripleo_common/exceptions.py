@@ -39,6 +39,303 @@ class UndercloudError(TripleOError):
     """The embedded undercloud cannot do what was asked."""
 
 
+class InputInvalid(TripleOError):
+    """An input of an action or workflow is not of the kind that it must be."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        """Name the input and say what is wrong with it."""
+        super().__init__(f"Input {name!r} {problem}", name=name)
+
+
+class LimitExceeded(TripleOError):
+    """Something is larger than the configuration allows."""
+
+    def __init__(self, what: str, size: int, limit: int, unit: str, option: str) -> None:
+        """Name the thing, its size, the limit and the option that sets it."""
+        super().__init__(
+            f"{what} has {size} {unit}; at most {limit} are allowed "
+            f"(option {option} of the group [tripleo]).",
+            what=what,
+            size=size,
+            limit=limit,
+            option=option,
+        )
+
+
+class PlanNameInvalid(TripleOError):
+    """The name cannot be a plan's: it must do as a container, a stack and an environment."""
+
+    def __init__(self, plan: object) -> None:
+        """Name the name and the rule."""
+        super().__init__(
+            f"{str(plan)[:80]!r} cannot be the name of a plan. A name must only contain letters, "
+            "numbers or dashes, start with a letter and have at most 64 characters.",
+            plan=str(plan)[:80],
+        )
+
+
+class PlanNotFound(TripleOError):
+    """There is no plan of that name."""
+
+    def __init__(self, plan: str, available: Iterable[str]) -> None:
+        """Name the plan and those that exist."""
+        names = sorted(available)
+        super().__init__(
+            f"There is no plan {plan!r}. Plans: {one_of(names)}.", plan=plan, available=names[:100]
+        )
+
+
+class ContainerNotFound(TripleOError):
+    """A plan is to be made from a container that is not there."""
+
+    def __init__(self, plan: str) -> None:
+        """Name the container and the ways to get one."""
+        super().__init__(
+            f"There is no container {plan!r} to make a plan from. Create it with "
+            "tripleo.plan.create_container and upload the templates into it, or use the default "
+            "templates (use_default_templates).",
+            plan=plan,
+        )
+
+
+class PlanExists(TripleOError):
+    """A plan, or a part of one, of that name is there already."""
+
+    def __init__(self, plan: str, part: str) -> None:
+        """Name the plan and which part of it (``container`` or ``Mistral environment``) exists."""
+        super().__init__(
+            f"A {part} with the name {plan} already exists. Choose another name, or delete that "
+            "plan first (tripleo.plan.delete).",
+            plan=plan,
+            part=part,
+        )
+
+
+class FileNotInPlan(TripleOError):
+    """A file that something refers to is not in the plan."""
+
+    def __init__(self, path: str, referrer: str) -> None:
+        """Name the file and who refers to it."""
+        super().__init__(
+            f"File missing from the plan: {path}, which {referrer} refers to. Upload it, or "
+            "correct the reference.",
+            path=path,
+            referrer=referrer,
+        )
+
+
+class PathInvalid(TripleOError):
+    """A path leaves the plan, or is none."""
+
+    def __init__(self, path: str, referrer: str) -> None:
+        """Name the path and who has it."""
+        super().__init__(
+            f"{path[:200]!r} in {referrer} is not a file of the plan. Only relative paths that "
+            "stay inside of the plan are allowed: no URL, no absolute path, no link, nothing "
+            "above the plan's root.",
+            path=path[:200],
+            referrer=referrer,
+        )
+
+
+class FileInvalid(TripleOError):
+    """A file of the plan does not hold what it must.
+
+    The message leads with ``file:line:column`` as far as they are known.
+    """
+
+    def __init__(
+        self, path: str, problem: str, line: int | None = None, column: int | None = None
+    ) -> None:
+        """Name the file, the place and the problem. Lines and columns count from 1."""
+        place = ":".join(str(part) for part in (path, line, column) if part is not None)
+        super().__init__(f"{place}: {problem}", path=path, line=line, column=column)
+
+
+class YAMLInvalid(FileInvalid):
+    """A file is not YAML, or not safe YAML."""
+
+
+class TemplateInvalid(FileInvalid):
+    """A Jinja2 template cannot be rendered."""
+
+
+class RegionNotFound(TripleOError):
+    """No such region, or the service is not there."""
+
+    def __init__(self, region: str, service: str, available: Iterable[str]) -> None:
+        """Name the region, the service and the regions that have it."""
+        names = sorted(available)
+        super().__init__(
+            f"There is no {service} service in region {region!r}. Regions with {service}: "
+            f"{one_of(names)}.",
+            region=region,
+            service=service,
+            available=names,
+        )
+
+
+class RegionNotChosen(TripleOError):
+    """Several regions have the service and nothing says which one is meant."""
+
+    def __init__(self, service: str, available: Iterable[str]) -> None:
+        """Name the service and the regions that have it."""
+        names = sorted(available)
+        super().__init__(
+            f"Several regions have a {service} service: {one_of(names)}. Choose one with the "
+            "input action_region, or set the option region of the group [tripleo].",
+            service=service,
+            available=names,
+        )
+
+
+class ServiceNotFound(TripleOError):
+    """The catalogue has no such service at all."""
+
+    def __init__(self, service: str, available: Iterable[str]) -> None:
+        """Name the service and those that the catalogue has."""
+        names = sorted(available)
+        super().__init__(
+            f"The cloud's catalogue has no {service} service. It has: {one_of(names)}.",
+            service=service,
+            available=names,
+        )
+
+
+class CloudNotFound(TripleOError):
+    """The executors' ``clouds.yaml`` has no such cloud."""
+
+    def __init__(self, cloud: str, available: Iterable[str]) -> None:
+        """Name the cloud and those that are configured."""
+        names = sorted(available)
+        super().__init__(
+            f"There is no cloud {cloud!r} in the executors' clouds.yaml. Clouds: {one_of(names)}.",
+            cloud=cloud,
+            available=names,
+        )
+
+
+class ServiceUnavailable(TripleOError):
+    """A service cannot be reached, or answers that it cannot work."""
+
+    def __init__(self, service: str, url: str, problem: str) -> None:
+        """Name the service, where it should be and what happened."""
+        super().__init__(
+            f"{service} at {url} {problem}. Try again when the service works.",
+            service=service,
+            url=url,
+        )
+
+
+class ServiceRefused(TripleOError):
+    """A service understood a request and refused it."""
+
+    def __init__(self, service: str, status: int | None, reason: str) -> None:
+        """Name the service, its HTTP status and its words."""
+        code = f" (HTTP {status})" if status else ""
+        super().__init__(
+            f"{service} refused the request{code}: {reason}", service=service, status=status
+        )
+
+
+class NotAllowed(ServiceRefused):
+    """A service says that the caller may not do this (HTTP 401 or 403)."""
+
+
+class DeadlineExceeded(TripleOError):
+    """An action took longer than it may."""
+
+    def __init__(self, seconds: float) -> None:
+        """Name the time that was given."""
+        super().__init__(
+            f"The action was given {seconds:g} seconds and has not ended within them (option "
+            "action_deadline of the group [tripleo]). It has stopped.",
+            seconds=seconds,
+        )
+
+
+class StackNotFound(TripleOError):
+    """There is no stack of that name."""
+
+    def __init__(self, stack: str) -> None:
+        """Name the stack."""
+        super().__init__(f"There is no stack {stack!r}.", stack=stack)
+
+
+class StackInUse(TripleOError):
+    """A plan has a stack, so it must stay."""
+
+    def __init__(self, plan: str, stack_id: str, status: str) -> None:
+        """Name the plan and its stack."""
+        super().__init__(
+            f"Cannot delete plan {plan}: the stack {plan} (UUID {stack_id}, {status}) was deployed "
+            "from it. Delete the stack first (tripleo.stack.v1.delete_stack).",
+            plan=plan,
+            stack_id=stack_id,
+            status=status,
+        )
+
+
+class StackBusy(TripleOError):
+    """Heat is at work on the stack."""
+
+    def __init__(self, stack: str, stack_id: str, status: str) -> None:
+        """Name the stack and what it is doing."""
+        super().__init__(
+            f"The stack {stack} (UUID {stack_id}) is busy: {status}. Wait for it to end "
+            "(tripleo.stack.v1.wait_for_stack_complete_or_failed), then try again.",
+            stack=stack,
+            stack_id=stack_id,
+            status=status,
+        )
+
+
+class StackFailed(TripleOError):
+    """A stack has come to a failed state."""
+
+    def __init__(
+        self, stack: str, stack_id: str, status: str, reason: str, causes: list[dict[str, str]]
+    ) -> None:
+        """Name the stack, its state and the resources that failed first.
+
+        :param causes: ``{"resource", "type", "status", "reason"}`` of each failed resource that
+            has no failed resources of its own.
+        """
+        told = "; ".join(f"{cause['resource']}: {cause['reason']}" for cause in causes[:3])
+        super().__init__(
+            f"The stack {stack} (UUID {stack_id}) is {status}: {told or reason}",
+            stack=stack,
+            stack_id=stack_id,
+            status=status,
+            causes=causes,
+        )
+
+
+class StackTimeout(TripleOError):
+    """A stack has not come to the awaited state in time. Heat may still be at work on it."""
+
+    def __init__(self, stack: str, status: str, seconds: float) -> None:
+        """Name the stack, the state that it is in and the time that was given."""
+        super().__init__(
+            f"The stack {stack} is still {status} after {seconds:g} seconds. Heat goes on with it; "
+            "wait longer, or delete it.",
+            stack=stack,
+            status=status,
+            seconds=seconds,
+        )
+
+
+class InternalError(TripleOError):
+    """Something unexpected: a fault of this software. The executor's log has the traceback."""
+
+    def __init__(self, where: str) -> None:
+        """Name what was running."""
+        super().__init__(
+            f"{where} met an unexpected error. The traceback is in the executor's log.",
+            where=where,
+        )
+
+
 def one_of(names: Iterable[str], *, nothing: str = "none") -> str:
     """Put a list of names into a sentence: sorted, at most twenty of them."""
     listed = sorted(names)

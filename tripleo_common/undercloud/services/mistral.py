@@ -41,6 +41,7 @@ class Mistral(base.Service):
                 "keystone": self._project_credentials(),
                 "keystone_authtoken": self._keystone_authtoken(),
                 "scheduler": {"fixed_delay": 0.1, "random_delay": 0},
+                "tripleo": {"region": self.region},
             },
         )
 

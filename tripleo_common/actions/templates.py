@@ -1,0 +1,50 @@
+"""``tripleo.templates.*``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tripleo_common.actions import base
+
+
+class Upload(base.Action):
+    """Put templates from the executor's disk into a plan's container. Result: nothing.
+
+    templates_path is a directory or a tarball; the default plan if it is not given.
+    """
+
+    container: str
+    templates_path: str | None = None
+
+    def perform(self, request: base.Request) -> None:
+        request.plans.upload(self.container, self.templates_path)
+
+
+class UploadDefault(base.Action):
+    """Put the default plan's templates into a plan's container. Result: nothing."""
+
+    container: str
+
+    def perform(self, request: base.Request) -> None:
+        request.plans.upload(self.container)
+
+
+class Process(base.Action):
+    """Render a plan's templates and store what has changed.
+
+    Result: stack_name, template (path), environments (paths) and files: path to size in bytes of
+    each file that rendering makes. The files themselves are in the container.
+    """
+
+    container: str = "overcloud"
+
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        rendered, variables = request.plans.process(self.container)
+        return {
+            "stack_name": self.container,
+            "template": variables["template"],
+            "environments": [
+                item["path"] for item in variables["environments"] if "path" in item
+            ],
+            "files": {path: len(rendered.files[path].encode()) for path in rendered.made},
+        }

@@ -1,0 +1,77 @@
+"""Sending a plan to Heat."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from heatclient import exc as heat_exc
+
+from tripleo_common import exceptions
+from tripleo_common.deployment import stacks, states
+from tripleo_common.plan import plans
+
+
+def deploy(
+    store: plans.Plans,
+    plan: str,
+    timeout: int,
+    *,
+    skip_deploy_identifier: bool = False,
+    identifier: str | None = None,
+) -> dict[str, Any]:
+    """Create the plan's stack, or update it; return when Heat has begun.
+
+    :param timeout: minutes that Heat may take.
+    :param skip_deploy_identifier: leave what has not changed alone, instead of configuring
+        everything anew.
+    :param identifier: says which request this is; a request that Heat has begun with already is
+        not made again. The time is taken if there is none.
+    :returns: ``{"stack": {"id", "name"}, "action": "CREATE" or "UPDATE"}``.
+    :raises PlanNotFound: there is no such plan.
+    :raises StackBusy: Heat is at work on the stack for somebody else.
+    :raises ServiceRefused: Heat does not accept the templates or parameters.
+    """
+    if not isinstance(timeout, int) or isinstance(timeout, bool) or timeout < 1:
+        raise exceptions.InputInvalid("timeout", "must be a number of minutes, 1 or more.")
+    rendered, variables = store.process(plan)
+    heat = store.cloud.heat.stacks
+    before = stacks.find(store.cloud, plan)
+    action = "UPDATE" if before else "CREATE"
+    identifier = identifier or str(int(time.time()))
+    if before and states.phase(before.stack_status) is states.Phase.IN_PROGRESS:
+        if (before.parameters or {}).get("DeployIdentifier") == identifier:
+            return _accepted(plan, before.id, action)
+        raise exceptions.StackBusy(plan, before.id, before.stack_status)
+    given = plans.heat_input(
+        rendered,
+        variables,
+        {
+            "DeployIdentifier": "" if skip_deploy_identifier else identifier,
+            "UpdateIdentifier": "",
+            "StackAction": action,
+        },
+    )
+    fields: dict[str, Any] = {
+        "stack_name": plan,
+        "template": given.template,
+        "files": given.files,
+        "environment_files": given.environment_files,
+        "timeout_mins": timeout,
+    }
+    if before:
+        heat.update(before.id, **fields)
+        stacks.wait_until_begun(store.cloud, before)
+        return _accepted(plan, before.id, action)
+    try:
+        created = heat.create(disable_rollback=True, **fields)
+    except heat_exc.HTTPConflict as error:
+        busy = stacks.find(store.cloud, plan)
+        raise exceptions.StackBusy(
+            plan, busy.id if busy else "unknown", busy.stack_status if busy else "unknown"
+        ) from error
+    return _accepted(plan, created["stack"]["id"], action)
+
+
+def _accepted(plan: str, stack_id: str, action: str) -> dict[str, Any]:
+    return {"stack": {"id": stack_id, "name": plan}, "action": action}

@@ -1,0 +1,199 @@
+"""A plan's container in Swift."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping
+from concurrent import futures
+from typing import Any, TypeVar
+
+from swiftclient import exceptions as swift_exc
+
+from tripleo_common import clouds, config, exceptions
+from tripleo_common.plan import tarball
+
+USAGE_HEADER = "x-container-meta-usage-tripleo"
+"""Marks a container as a plan's; its value is ``plan``. Clients look for it."""
+
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Object:
+    """What a listing says of a file: its MD5 and its size in bytes."""
+
+    hash: str
+    bytes: int
+
+
+class Container:
+    """The container of one plan, in one cloud and region."""
+
+    def __init__(self, cloud: clouds.Cloud, name: str) -> None:
+        """Name it; no request is made."""
+        self._cloud = cloud
+        self.name = name
+
+    def exists(self) -> bool:
+        """Tell whether it is there."""
+        try:
+            self._cloud.swift().head_container(self.name)
+        except swift_exc.ClientException as error:
+            if error.http_status == 404:
+                return False
+            raise
+        return True
+
+    def create(self) -> None:
+        """Make it.
+
+        :raises PlanExists: it is there already, or somebody else makes it at this moment.
+        """
+        if self.exists():
+            raise exceptions.PlanExists(self.name, "container")
+        answer: dict[str, Any] = {}
+        self._cloud.swift().put_container(
+            self.name, headers={USAGE_HEADER: "plan"}, response_dict=answer
+        )
+        # 201 is "created"; 202 says that it was there by then.
+        if answer.get("status") == 202:
+            raise exceptions.PlanExists(self.name, "container")
+
+    def list(self) -> dict[str, Object]:
+        """Return path to MD5 and size of every file.
+
+        :raises ContainerNotFound: there is no such container.
+        """
+        try:
+            _, listed = self._cloud.swift().get_container(self.name, full_listing=True)
+        except swift_exc.ClientException as error:
+            if error.http_status == 404:
+                raise exceptions.ContainerNotFound(self.name) from error
+            raise
+        return {item["name"]: Object(item["hash"], item["bytes"]) for item in listed}
+
+    def read(self, listing: Mapping[str, Object]) -> dict[str, str]:
+        """Return path to content of the listed files; those that are not text are left out.
+
+        :raises FileNotInPlan: one has gone since it was listed.
+        :raises LimitExceeded: more, or larger, than the configuration allows; nothing is read.
+        """
+        budget = tarball.Budget(f"Plan {self.name}")
+        for path, item in listing.items():
+            budget.spend(path, item.bytes)
+        contents = dict(zip(listing, self._parallel(self._get, listing), strict=True))
+        found = {}
+        for path, content in contents.items():
+            try:
+                found[path] = content.decode("utf-8")
+            except UnicodeDecodeError:
+                continue
+        return found
+
+    def write(self, files: Mapping[str, str], listing: Mapping[str, Object]) -> list[str]:
+        """Store files where they differ from what is listed; return the paths written."""
+        contents = {path: text.encode("utf-8") for path, text in files.items()}
+        changed = [
+            path
+            for path, content in contents.items()
+            if path not in listing or listing[path].hash != _md5(content)
+        ]
+
+        def put(swift: Any, path: str) -> None:
+            swift.put_object(self.name, path, contents[path], content_type="text/yaml")
+
+        self._parallel(put, changed)
+        return changed
+
+    def extract(self, files: Mapping[str, bytes]) -> None:
+        """Store many files with one request (Swift's bulk middleware).
+
+        :raises ServiceRefused: Swift stored some and not others; names the first of these.
+        """
+        path = f"/{urllib.parse.quote(self.name)}?extract-archive=tar.gz"
+        self._bulk("PUT", path, tarball.pack(files))
+
+    def delete_files(self, paths: Iterable[str]) -> None:
+        """Remove files; those that are not there are no error."""
+        lines = [urllib.parse.quote(f"/{self.name}/{path}") for path in paths]
+        # The middleware takes 10,000 names at a time.
+        for start in range(0, len(lines), 10000):
+            body = "\n".join(lines[start : start + 10000]).encode("ascii")
+            self._bulk("POST", "?bulk-delete", body)
+
+    def delete(self) -> None:
+        """Remove the container and all of its files; nothing happens if it is not there."""
+        for _ in self._cloud.deadline.poll(0.2, 2, 60):
+            try:
+                self.delete_files(self.list())
+                self._cloud.swift().delete_container(self.name)
+                return
+            except exceptions.ContainerNotFound:
+                return
+            except swift_exc.ClientException as error:
+                if error.http_status == 404:
+                    return
+                # Somebody has put a file into it since it was listed.
+                if error.http_status != 409:
+                    raise
+        raise exceptions.ServiceRefused(
+            "object-store", 409, f"container {self.name} does not become empty"
+        )
+
+    def _get(self, swift: Any, path: str) -> bytes:
+        try:
+            content: bytes = swift.get_object(self.name, path)[1]
+        except swift_exc.ClientException as error:
+            if error.http_status == 404:
+                raise exceptions.FileNotInPlan(path, f"plan {self.name}'s listing") from error
+            raise
+        return content
+
+    def _parallel(self, work: Callable[[Any, str], _T], paths: Iterable[str]) -> list[_T]:
+        """Do something for each path, several at a time, each thread on its own connection."""
+        todo = list(paths)
+        if not todo:
+            return []
+        count = min(config.options().transfer_threads, len(todo))
+        connections = [self._cloud.swift() for _ in range(count)]
+
+        def some(index: int) -> list[_T]:
+            swift = connections[index]
+            done = []
+            for path in todo[index::count]:
+                swift.timeout = self._cloud.deadline.request_timeout()
+                done.append(work(swift, path))
+            return done
+
+        with futures.ThreadPoolExecutor(count) as pool:
+            shares = list(pool.map(some, range(count)))
+        return [shares[index % count][index // count] for index in range(len(todo))]
+
+    def _bulk(self, method: str, path: str, body: bytes) -> None:
+        """Use the bulk middleware, whose answer is HTTP 200 whatever happened inside."""
+        answer = self._cloud.session.request(
+            self._cloud.endpoint("object-store") + path,
+            method,
+            data=body,
+            headers={"Accept": "application/json", "Content-Type": "text/plain"},
+        )
+        report = json.loads(answer.text)
+        status = str(report.get("Response Status", ""))
+        errors = report.get("Errors") or []
+        if not status.startswith("2") or errors:
+            first = f"{errors[0][0]}: {errors[0][1]}" if errors else report.get("Response Body")
+            raise exceptions.ServiceRefused(
+                "object-store", int(status[:3]) if status[:3].isdigit() else None, str(first)
+            )
+
+
+def names(cloud: clouds.Cloud) -> set[str]:
+    """Return the names of all containers of the project."""
+    return {item["name"] for item in cloud.swift().get_account(full_listing=True)[1]}
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
