@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
 from typing import Any, dataclass_transform
 
@@ -27,7 +28,7 @@ class Action(actions.Action):  # type: ignore[misc]
         """Make ``__init__`` from the annotations."""
         super().__init_subclass__()
         cls.__annotations__ = {
-            **cls.__dict__.get("__annotations__", {}),
+            **inspect.get_annotations(cls),
             "action_region": "str | None",
             "cloud": "str | None",
         }
@@ -71,9 +72,7 @@ class Request:
     def __init__(self, context: Any, action_region: str | None, cloud: str | None) -> None:
         """Open both clouds; no request is made yet."""
         options = config.options()
-        deadline = clouds.Deadline(
-            options.action_deadline, request_seconds=options.request_timeout
-        )
+        deadline = clouds.Deadline(options.action_deadline, request_seconds=options.request_timeout)
         self.execution = context.execution
         self.home = clouds.open_home(context.security, deadline)
         self.cloud = clouds.open_cloud(context.security, action_region, cloud, deadline)

@@ -43,8 +43,6 @@ class Process(base.Action):
         return {
             "stack_name": self.container,
             "template": variables["template"],
-            "environments": [
-                item["path"] for item in variables["environments"] if "path" in item
-            ],
+            "environments": [item["path"] for item in variables["environments"] if "path" in item],
             "files": {path: len(rendered.files[path].encode()) for path in rendered.made},
         }

@@ -163,7 +163,9 @@ def open_cloud(
     try:
         region = configuration.get_one(cloud=cloud)
     except sdk_exceptions.ConfigException as error:
-        raise exceptions.InputInvalid("cloud", f"names a cloud that is not usable: {error}") from error
+        raise exceptions.InputInvalid(
+            "cloud", f"names a cloud that is not usable: {error}"
+        ) from error
     verify, _certificate = region.get_requests_verify_args()
     return Cloud(
         cloud,

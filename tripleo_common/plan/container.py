@@ -62,7 +62,7 @@ class Container:
         if answer.get("status") == 202:
             raise exceptions.PlanExists(self.name, "container")
 
-    def list(self) -> dict[str, Object]:
+    def listing(self) -> dict[str, Object]:
         """Return path to MD5 and size of every file.
 
         :raises ContainerNotFound: there is no such container.
@@ -84,7 +84,9 @@ class Container:
         budget = tarball.Budget(f"Plan {self.name}")
         for path, item in listing.items():
             budget.spend(path, item.bytes)
-        contents = dict(zip(listing, self._parallel(self._get, listing), strict=True))
+        contents: dict[str, bytes] = dict(
+            zip(listing, self._parallel(self._get, listing), strict=True)
+        )
         found = {}
         for path, content in contents.items():
             try:
@@ -128,7 +130,7 @@ class Container:
         """Remove the container and all of its files; nothing happens if it is not there."""
         for _ in self._cloud.deadline.poll(0.2, 2, 60):
             try:
-                self.delete_files(self.list())
+                self.delete_files(self.listing())
                 self._cloud.swift().delete_container(self.name)
                 return
             except exceptions.ContainerNotFound:

@@ -182,7 +182,7 @@ class Plans:
         self._variables(plan)
         path = names.resolve(file, "")
         target = container.Container(self.cloud, plan)
-        listing = target.list()
+        listing = target.listing()
         if path not in listing:
             raise exceptions.FileNotInPlan(path, "the input role_file_name")
         return roles.parse(target.read({path: listing[path]})[path], path)
@@ -215,7 +215,7 @@ class Plans:
 
     @staticmethod
     def _render(target: container.Container) -> Rendered:
-        listing = target.list()
+        listing = target.listing()
         files = target.read(listing)
         made = render.render(files)
         return Rendered(listing, {**files, **made}, sorted(made))

@@ -109,10 +109,8 @@ class _Collector:
             return changed
         if isinstance(value, dict):
             for key, child in value.items():
-                if key == "get_file" and isinstance(child, str):
-                    value[key] = self._include(child, path)
-                    changed |= value[key] != child
-                elif key == "type" and _names_template(child):
+                is_file = key == "get_file" and isinstance(child, str)
+                if is_file or (key == "type" and _names_template(child)):
                     value[key] = self._include(child, path)
                     changed |= value[key] != child
                 else:

@@ -65,7 +65,7 @@ class _Renderer:
         self._environment = jinja2.sandbox.SandboxedEnvironment(
             loader=jinja2.FunctionLoader(self._source),
             undefined=_Undefined,
-            autoescape=False,  # noqa: S701 - YAML comes out, not HTML
+            autoescape=False,
         )
         self._environment.join_path = self._include_path  # type: ignore[method-assign]
         self._deadline = time.monotonic() + config.options().render_timeout

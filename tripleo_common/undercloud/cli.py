@@ -14,7 +14,7 @@ import yaml
 from cliff import app, command, commandmanager, lister
 
 from tripleo_common import exceptions
-from tripleo_common.undercloud import lifecycle, processes, services, state
+from tripleo_common.undercloud import lifecycle, services, state
 
 
 class _Base:
@@ -180,7 +180,8 @@ class Logs(_Base, command.Command):  # type: ignore[misc]
                 f"of: {exceptions.one_of(logs)}."
             )
         follow = ["-F"] if arguments.follow else []
-        os.execvp("tail", ["tail", "-n", str(arguments.lines), *follow, "--", *chosen])
+        tail = ["tail", "-n", str(arguments.lines), *follow, "--", *chosen]
+        os.execvp(tail[0], tail)  # noqa: S606
 
 
 class _App(app.App):  # type: ignore[misc]

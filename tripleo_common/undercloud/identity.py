@@ -80,9 +80,7 @@ class _Keystone:
                     region_id=region,
                 )
 
-    def _ensure(
-        self, kind: str, more: dict[str, str] | None = None, **key: str
-    ) -> dict[str, Any]:
+    def _ensure(self, kind: str, more: dict[str, str] | None = None, **key: str) -> dict[str, Any]:
         """Find by the key, or create with the key and what else it has."""
         if kind not in self._listed:
             self._listed[kind] = self._api.get(f"/{kind}s").json()[f"{kind}s"]

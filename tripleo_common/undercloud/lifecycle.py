@@ -141,9 +141,7 @@ class Undercloud:
 
     # Starting.
 
-    def _settle(
-        self, ports: str | None, regions: int | None, without: list[str] | None
-    ) -> None:
+    def _settle(self, ports: str | None, regions: int | None, without: list[str] | None) -> None:
         """Take over what is new of the options and refuse what cannot change any more."""
         directory = self.directory
         # From here on the catalogue names ports.
@@ -313,7 +311,7 @@ def load_workbooks(session: Any, endpoint: str) -> int:
     files = sorted(config.share_dir("workbooks").glob("*.yaml"))
     for file in files:
         definition = file.read_text(encoding="utf-8")
-        name = yaml.load(definition, yaml.CSafeLoader)["name"]  # noqa: S506
+        name = yaml.load(definition, yaml.CSafeLoader)["name"]
         if name not in there:
             mistral.workbooks.create(definition, scope="public")
         elif there[name] != definition:

@@ -101,8 +101,9 @@ class StateDir:
                 self._settings = json.loads(self.settings_file.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
                 raise exceptions.UndercloudError(
-                    f"{self.settings_file} cannot be read ({error}). It holds the undercloud's "
-                    "ports and credentials: restore it, or remove the whole directory to start anew."
+                    f"{self.settings_file} cannot be read ({error}). It holds the "
+                    "undercloud's ports and credentials: restore it, or remove the whole "
+                    "directory to start anew."
                 ) from error
 
     @property

@@ -52,17 +52,13 @@ class Engine(default_engine.DefaultEngine):  # type: ignore[misc]
         """Run an action on request; see ``DefaultEngine.start_action`` for the inputs."""
         run_sync, save = params.get("run_sync"), params.get("save_result")
         if save and not run_sync:
-            return super().start_action(
-                action_name, action_input, description, namespace, **params
-            )
+            return super().start_action(action_name, action_input, description, namespace, **params)
         with db_api.transaction():
             action = action_handler.build_action_by_name(action_name, namespace=namespace)
             action.action_desc.check_parameters(action_input)
             is_sync = action.action_desc.instantiate(action_input, {}).is_sync()
         if not is_sync:
-            return super().start_action(
-                action_name, action_input, description, namespace, **params
-            )
+            return super().start_action(action_name, action_input, description, namespace, **params)
         output = action.run(
             action_input, params.get("target"), save=False, timeout=params.get("timeout")
         )

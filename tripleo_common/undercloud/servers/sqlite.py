@@ -17,7 +17,6 @@ def make_concurrent() -> None:
     so the timeout counts (https://www.sqlite.org/lang_transaction.html). WAL lets readers go on.
     """
 
-    @event.listens_for(Engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         if type(connection).__module__.startswith("sqlite3"):
             connection.isolation_level = None
@@ -25,9 +24,11 @@ def make_concurrent() -> None:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
 
-    @event.listens_for(Engine, "begin")
     def _begin(connection: Any) -> None:
         # oslo.db emits its own BEGIN unless this mark is set.
         if connection.dialect.name == "sqlite" and "in_transaction" not in connection.info:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             connection.info["in_transaction"] = True
+
+    event.listen(Engine, "connect", _connect)
+    event.listen(Engine, "begin", _begin)

@@ -49,9 +49,7 @@ class Service(abc.ABC):
         """Choose a port for each process that has none yet."""
         for name, standard in self.ports.items():
             # Well-known ports serve the first region; the others lie 100 further each.
-            self.directory.assign_port(
-                self.in_region(name), standard + 100 * self.index, free=free
-            )
+            self.directory.assign_port(self.in_region(name), standard + 100 * self.index, free=free)
 
     @property
     def base_url(self) -> str:

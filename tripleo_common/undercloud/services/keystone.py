@@ -7,7 +7,7 @@ import os
 import pwd
 from typing import Any
 
-from tripleo_common.undercloud import processes
+from tripleo_common.undercloud import processes, state
 from tripleo_common.undercloud.services import base
 
 
@@ -28,7 +28,7 @@ class Keystone(base.Service):
         """Write keystone.conf."""
         data = self.directory.data(self.unit)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        base.state.write_ini(
+        state.write_ini(
             self.directory.etc(self.unit) / "keystone.conf",
             {
                 "DEFAULT": {"use_stderr": True, "public_endpoint": self.base_url},
@@ -50,6 +50,11 @@ class Keystone(base.Service):
         # The password travels in the environment, which only this user can read: an argument is
         # visible to everybody on the machine.
         password = {"OS_BOOTSTRAP_PASSWORD": self.directory.secret("user:admin")}
+        endpoints = (
+            word
+            for interface in ("admin", "internal", "public")
+            for word in (f"--bootstrap-{interface}-url", self.endpoint)
+        )
         owner = (
             *("--keystone-user", pwd.getpwuid(os.getuid()).pw_name),
             *("--keystone-group", grp.getgrgid(os.getgid()).gr_name),
@@ -59,11 +64,9 @@ class Keystone(base.Service):
             processes.Command((*keystone_manage, "fernet_setup", *owner)),
             processes.Command((*keystone_manage, "credential_setup", *owner)),
             processes.Command(
-                (*keystone_manage, "bootstrap", "--bootstrap-region-id", self.region)
-                + tuple(
-                    word
-                    for interface in ("admin", "internal", "public")
-                    for word in (f"--bootstrap-{interface}-url", self.endpoint)
+                (
+                    *(*keystone_manage, "bootstrap", "--bootstrap-region-id", self.region),
+                    *endpoints,
                 ),
                 password,
             ),

@@ -51,9 +51,7 @@ class Mistral(base.Service):
             processes.Spec(
                 "mistral",
                 processes.Command(
-                    processes.python(
-                        "tripleo_common.undercloud.servers.mistral", str(self._config)
-                    )
+                    processes.python("tripleo_common.undercloud.servers.mistral", str(self._config))
                 ),
                 self.port("mistral"),
                 self.endpoint,
