@@ -23,6 +23,9 @@ def make_concurrent() -> None:
             connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
+            # sqlite gives the ids of deleted rows to new ones. What belongs to a deleted row has
+            # to go with it, or a new resource inherits it.
+            connection.execute("PRAGMA foreign_keys=ON")
 
     def _begin(connection: Any) -> None:
         # oslo.db emits its own BEGIN unless this mark is set.

@@ -1,0 +1,30 @@
+"""What the unit tests share."""
+
+import os
+
+import fixtures
+import testtools
+from oslo_config import fixture as config_fixture
+
+from tripleo_common import config
+
+
+class TestCase(testtools.TestCase):
+    """Options of its own, a captured log, and nothing of the caller's environment that clients read."""
+
+    def setUp(self):
+        super().setUp()
+        for name in list(os.environ):
+            if name.startswith("OS_") or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+                self.useFixture(fixtures.EnvironmentVariable(name))
+        config.options()
+        self._config = self.useFixture(config_fixture.Config())
+        self.log = self.useFixture(fixtures.FakeLogger())
+
+    def set_options(self, **options):
+        """Set options of the group [tripleo] for this test."""
+        self._config.config(group=config.GROUP, **options)
+
+    def temporary(self):
+        """Return a new empty directory."""
+        return self.useFixture(fixtures.TempDir()).path

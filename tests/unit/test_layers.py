@@ -1,0 +1,89 @@
+import ast
+import pathlib
+
+import ddt
+
+import tripleo_common
+from tests.unit import base
+
+ROOT = pathlib.Path(tripleo_common.__file__).parent
+
+BELOW = {
+    "actions": {"plan", "deployment", "baremetal", "validations", "clouds", "config", "exceptions"},
+    "deployment": {"plan", "clouds", "config", "exceptions"},
+    "baremetal": {"clouds", "config", "exceptions"},
+    "validations": {"clouds", "config", "exceptions"},
+    "plan": {"clouds", "config", "exceptions"},
+    "clouds": {"config", "exceptions"},
+    "undercloud": {"config", "exceptions"},
+    "expressions": {"config", "exceptions"},
+    "config": set(),
+    "exceptions": set(),
+}
+"""Package to what it may import of this project."""
+
+MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
+
+CLIENTS = {
+    "heatclient": {"clouds", "deployment", "plan"},
+    "ironicclient": {"clouds", "baremetal"},
+    "keystoneauth1": {"clouds", "undercloud"},
+    "mistralclient": {"clouds", "plan", "undercloud"},
+    "openstack": {"clouds"},
+    "requests": {"clouds", "undercloud"},
+    "swiftclient": {"clouds", "plan"},
+}
+"""Client library to the packages that may know it."""
+
+PURE = ("names", "yaml_files", "tarball", "render", "roles", "references")
+"""Modules of ``plan`` that are functions from data to data."""
+
+
+def imports(module):
+    """Return the dotted names that a module imports, wherever in it they are imported."""
+    package = ("tripleo_common", *pathlib.PurePath(module).parts[:-1])
+    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            origin = ".".join((*start, *filter(None, [node.module])))
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def layer(module):
+    return pathlib.PurePath(module).parts[0].removesuffix(".py")
+
+
+@ddt.ddt
+class Layers(base.TestCase):
+    @ddt.data(*MODULES)
+    def test_module_imports_only_what_is_below_it(self, module):
+        own = layer(module)
+        used = {
+            name.split(".")[1]
+            for name in imports(module)
+            if name.startswith("tripleo_common.")
+        }
+        if own == "__init__":
+            self.assertEqual(set(), used)
+            return
+        self.assertIn(own, BELOW, "a package that the design does not name")
+        self.assertEqual(set(), used - BELOW[own] - {own})
+
+    @ddt.data(*MODULES)
+    def test_client_libraries_are_known_where_they_are_needed_alone(self, module):
+        for name in imports(module):
+            allowed = CLIENTS.get(name.split(".")[0])
+            if allowed is not None:
+                self.assertIn(layer(module), allowed, f"{module} imports {name}")
+
+    @ddt.data(*PURE)
+    def test_pure_module_knows_no_cloud(self, name):
+        for used in imports(f"plan/{name}.py"):
+            self.assertFalse(used.startswith("tripleo_common.clouds"), used)
+            self.assertNotIn(used.split(".")[0], CLIENTS)
+
+    def test_the_rule_itself_sees_imports(self):
+        self.assertIn("tripleo_common.clouds", set(imports("plan/plans.py")))
+        self.assertIn("tripleo_common.exceptions", set(imports("clouds/deadline.py")))
