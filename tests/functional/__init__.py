@@ -1,0 +1,1 @@
+"""Tests against an undercloud of real services."""

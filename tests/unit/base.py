@@ -10,7 +10,7 @@ from tripleo_common import config
 
 
 class TestCase(testtools.TestCase):
-    """Options of its own, a captured log, and nothing of the caller's environment that clients read."""
+    """Options of its own, a captured log, and no variable of the caller that clients read."""
 
     def setUp(self):
         super().setUp()

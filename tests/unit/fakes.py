@@ -86,6 +86,7 @@ class Service:
                     if body is not None:
                         return body.encode() if isinstance(body, str) else body
             context.status_code = 200
+            context.headers["Content-Type"] = "application/json"
             body = self.answer(request, context, path, query)
             if isinstance(body, dict | list):
                 body = json.dumps(body)
@@ -114,6 +115,10 @@ class Swift(Service):
         if path.strip("/") == "":
             if "bulk-delete" in query:
                 return self._bulk_delete(request)
+            if int(query.get("limit") or 0) > self.page:
+                context.status_code = 412
+                return ""
+            context.headers["X-Account-Container-Count"] = str(len(self.containers))
             return self._page(
                 [{"name": n, "count": len(o)} for n, o in sorted(self.containers.items())], query
             )
@@ -124,7 +129,7 @@ class Swift(Service):
 
     def _page(self, listed, query):
         after = [item for item in listed if item["name"] > query.get("marker", "")]
-        return after[: min(self.page, int(query.get("limit") or self.page))]
+        return after[: int(query.get("limit") or self.page)]
 
     def _container(self, request, context, name, query):
         if request.method == "PUT" and "extract-archive" in query:
@@ -150,6 +155,10 @@ class Swift(Service):
             del self.containers[name]
             context.status_code = 204
             return ""
+        if int(query.get("limit") or 0) > self.page:
+            context.status_code = 412
+            return ""
+        context.headers["X-Container-Object-Count"] = str(len(self.containers[name]))
         return self._page(
             [
                 {"name": n, "hash": hashlib.md5(c).hexdigest(), "bytes": len(c)}
@@ -294,14 +303,14 @@ class Heat(Service):
         if words[2:] == ["resources"]:
             return {"resources": self.resources}
         if request.method == "GET":
-            shown = {k: v for k, v in stack.items() if k not in ("then", "moving")}
+            shown = {k: v for k, v in stack.items() if k not in ("then", "moving", "body")}
             if stack["moving"] and stack["then"]:
                 stack["stack_status"] = stack["then"].pop(0)
             return {"stack": shown}
         stack["moving"] = True
         if request.method == "PUT":
             context.status_code = 202
-            stack["body"] = json.loads(request.body)
+            self._take(stack, json.loads(request.body))
         else:
             context.status_code = 204
         return ""
@@ -310,9 +319,14 @@ class Heat(Service):
         name = body["stack_name"]
         if name in self.stacks:
             return self._refuse(context, 409, f"The Stack ({name}) already exists.")
-        self.add(name, "CREATE_IN_PROGRESS", body=body)
+        self._take(self.add(name, "CREATE_IN_PROGRESS"), body)
         context.status_code = 201
         return {"stack": {"id": f"uuid-{name}", "links": []}}
+
+    @staticmethod
+    def _take(stack, body):
+        stack["body"] = body
+        stack["tags"] = [tag for tag in (body.get("tags") or "").split(",") if tag] or None
 
     @staticmethod
     def _refuse(context, status, message):

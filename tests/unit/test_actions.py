@@ -86,9 +86,7 @@ class Registered(base.TestCase):
     @ddt.data(*sorted(ENTRIES))
     def test_region_and_cloud_are_the_last_inputs_and_optional(self, name):
         found = inputs(ENTRIES[name].load())
-        self.assertEqual(
-            [("action_region", None), ("cloud", None)], list(found.items())[-2:]
-        )
+        self.assertEqual([("action_region", None), ("cloud", None)], list(found.items())[-2:])
 
     @ddt.data(*sorted(ENTRIES))
     def test_mistrals_manifest_reads_the_same_inputs_and_defaults(self, name):
@@ -373,6 +371,21 @@ class Stack(WithActions):
         error = self.error(stack.Wait("plan", "complete_or_failed", 60))
         self.assertEqual("StackFailed", error["type"])
         self.assertEqual([], error["details"]["causes"])
+
+
+@ddt.ddt
+class StackName(WithActions):
+    @ddt.data("../software_configs", "a/../../b", "..", "a/b", "", "a?b", "a b", 5, None)
+    def test_name_that_no_stack_has_never_leaves_the_stacks_of_heat(self, name):
+        for action in (stack.Delete(name), stack.Wait(name, "does_not_exist", 1)):
+            result = self.run_action(action)
+            root = f"{self.cloud.heat.url}/stacks/"
+            for request in self.cloud.heat.sent:
+                path = request.url.removeprefix(root).partition("?")[0]
+                self.assertTrue(request.url.startswith(root) and path, request.url)
+                self.assertNotIn("/", path)
+            if isinstance(result, mistral_actions.Result):
+                self.assertNotEqual("InternalError", result.error["type"])
 
 
 @ddt.ddt

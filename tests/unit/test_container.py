@@ -83,9 +83,7 @@ class Files(WithContainer):
         error = self.assertRaises(exceptions.FileNotInPlan, self.container.read, listing)
         self.assertEqual("a.yaml", error.path)
 
-    @ddt.data(
-        ({"plan_max_files": 2}, "plan_max_files"), ({"file_max_mib": 1}, "file_max_mib")
-    )
+    @ddt.data(({"plan_max_files": 2}, "plan_max_files"), ({"file_max_mib": 1}, "file_max_mib"))
     @ddt.unpack
     def test_too_much_is_refused_before_anything_is_read(self, limits, option):
         self.set_options(**limits)
@@ -102,7 +100,7 @@ class Files(WithContainer):
         )
         self.assertEqual(["d/ä b.yaml", "new"], changed)
         self.assertEqual(2, self.swift.count("PUT"))
-        self.assertEqual("changed".encode(), self.objects["d/ä b.yaml"])
+        self.assertEqual(b"changed", self.objects["d/ä b.yaml"])
 
     def test_writing_nothing_asks_nothing(self):
         self.assertEqual([], self.container.write({}, {}))
@@ -114,9 +112,7 @@ class Files(WithContainer):
 
     def test_failed_write_is_told(self):
         self.swift.fail("PUT", "/plan/b", 403)
-        self.assertRaises(
-            swift_exc.ClientException, self.container.write, {"a": "1", "b": "2"}, {}
-        )
+        self.assertRaises(swift_exc.ClientException, self.container.write, {"a": "1", "b": "2"}, {})
 
     @ddt.data("../evil", "a/../../evil", "./a", "/abs", "a//../../../x")
     def test_path_that_is_none_of_the_plan_never_leaves_the_container(self, path):
@@ -171,9 +167,7 @@ class Bulk(WithContainer):
 
     def test_errors_inside_of_a_good_answer_are_an_error(self):
         self.swift.bulk_errors = [["plan/a", "413 Request Entity Too Large"]]
-        error = self.assertRaises(
-            exceptions.ServiceRefused, self.container.extract, {"a": b"1"}
-        )
+        error = self.assertRaises(exceptions.ServiceRefused, self.container.extract, {"a": b"1"})
         self.assertEqual(400, error.status)
         self.assertIn("plan/a: 413", error.message)
 

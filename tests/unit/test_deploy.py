@@ -39,9 +39,9 @@ class Deploy(base.TestCase):
             self.deploy(identifier="one"),
         )
         body = self.body()
-        self.assertEqual(("plan", 90, True), (
-            body["stack_name"], body["timeout_mins"], body["disable_rollback"]
-        ))
+        self.assertEqual(
+            ("plan", 90, True), (body["stack_name"], body["timeout_mins"], body["disable_rollback"])
+        )
         self.assertIn("Controller", body["template"])
         self.assertEqual("registry.yaml", body["environment_files"][0])
         self.assertIn("controller-role.yaml", body["files"])
@@ -63,9 +63,10 @@ class Deploy(base.TestCase):
             self.deploy(identifier="two"),
         )
         self.assertEqual("UPDATE_IN_PROGRESS", self.heat.stacks["plan"]["stack_status"])
-        self.assertEqual(("UPDATE", "two"), (
-            self.parameters()["StackAction"], self.parameters()["DeployIdentifier"]
-        ))
+        self.assertEqual(
+            ("UPDATE", "two"),
+            (self.parameters()["StackAction"], self.parameters()["DeployIdentifier"]),
+        )
         self.assertEqual(1, self.heat.count("PUT"))
 
     def test_deleted_stack_is_created_anew(self):
@@ -79,13 +80,32 @@ class Deploy(base.TestCase):
         self.assertEqual(("uuid-plan", status), (error.stack_id, error.status))
         self.assertEqual(0, self.heat.count("PUT") + self.heat.count("POST"))
 
-    def test_request_that_heat_has_begun_with_is_not_made_again(self):
-        self.exists("UPDATE_IN_PROGRESS", parameters={"DeployIdentifier": "mine"})
-        self.assertEqual("uuid-plan", self.deploy(identifier="mine")["stack"]["id"])
-        self.assertEqual(0, self.heat.count("PUT") + self.heat.count("POST"))
+    def begun(self, **more):
+        """Deploy, and let Heat show the parameters that it was given."""
+        result = self.deploy(**more)
+        self.heat.stacks["plan"]["parameters"] = self.parameters()
+        return result
+
+    @ddt.data({}, {"skip_deploy_identifier": True})
+    def test_creation_that_heat_has_begun_with_is_not_asked_for_again(self, more):
+        first = self.begun(identifier="mine", **more)
+        self.assertEqual(first["stack"], self.deploy(identifier="mine", **more)["stack"])
+        self.assertEqual((1, 0), (self.heat.count("POST"), self.heat.count("PUT")))
+
+    @ddt.data({}, {"skip_deploy_identifier": True})
+    def test_update_that_heat_has_begun_with_is_not_asked_for_again(self, more):
+        self.exists("CREATE_COMPLETE", "UPDATE_IN_PROGRESS")
+        first = self.begun(identifier="mine", **more)
+        self.assertEqual(first, self.deploy(identifier="mine", **more))
+        self.assertEqual((0, 1), (self.heat.count("POST"), self.heat.count("PUT")))
+
+    def test_request_that_heat_has_begun_with_for_another_is_busy(self):
+        self.begun(identifier="theirs")
+        self.assertRaises(exceptions.StackBusy, self.deploy, identifier="mine")
 
     def test_deletion_is_never_taken_for_the_request(self):
-        self.exists("DELETE_IN_PROGRESS", parameters={"DeployIdentifier": "mine"})
+        self.begun(identifier="mine")
+        self.heat.stacks["plan"]["stack_status"] = "DELETE_IN_PROGRESS"
         self.assertRaises(exceptions.StackBusy, self.deploy, identifier="mine")
 
     def test_identifier_is_different_each_time_unless_given(self):

@@ -24,7 +24,10 @@ class TripleOError(base.TestCase):
             {"type": "X", "message": "m", "details": None},
             {"type": "X", "message": "m", "details": {}},
         ),
-        ({"error": "text", "message": "m"}, {"type": "InternalError", "message": "m", "details": {}}),
+        (
+            {"error": "text", "message": "m"},
+            {"type": "InternalError", "message": "m", "details": {}},
+        ),
         ("Timed out", {"type": "InternalError", "message": "Timed out", "details": {}}),
         ({"result": "Timed out"}, {"type": "InternalError", "message": "Timed out", "details": {}}),
         (None, {"type": "InternalError", "message": NO_REASON, "details": {}}),

@@ -61,9 +61,7 @@ class Layers(base.TestCase):
     def test_module_imports_only_what_is_below_it(self, module):
         own = layer(module)
         used = {
-            name.split(".")[1]
-            for name in imports(module)
-            if name.startswith("tripleo_common.")
+            name.split(".")[1] for name in imports(module) if name.startswith("tripleo_common.")
         }
         if own == "__init__":
             self.assertEqual(set(), used)

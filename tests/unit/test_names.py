@@ -24,7 +24,7 @@ class PlanName(base.TestCase):
         "plan\n",
         "a\0",
         "plän",
-        "ａbc",
+        "\uff41bc",
         "a%2fb",
         None,
         5,

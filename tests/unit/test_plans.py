@@ -3,6 +3,7 @@ import pathlib
 
 import ddt
 import requests
+from mistralclient.api import base as mistral_base
 from swiftclient import exceptions as swift_exc
 
 from tests.unit import base, fakes
@@ -108,14 +109,14 @@ class Create(WithPlans):
     def test_environment_that_cannot_be_made_leaves_the_container_as_it_was(self):
         before = self.state()
         self.mistral.fail("POST", "/environments", 500, '{"faultstring": "no"}')
-        self.assertRaises(Exception, self.plans.create, "plan")
+        self.assertRaises(mistral_base.APIException, self.plans.create, "plan")
         self.assertEqual(before, self.state())
 
     def test_failed_creation_gives_back_the_files_that_rendering_replaced(self):
         self.objects["overcloud.yaml"] = b"what was there"
         before = self.state()
         self.mistral.fail("POST", "/environments", 500, '{"faultstring": "no"}')
-        self.assertRaises(Exception, self.plans.create, "plan")
+        self.assertRaises(mistral_base.APIException, self.plans.create, "plan")
         self.assertEqual(before, self.state())
 
     def test_file_that_cannot_be_stored_leaves_the_container_as_it_was(self):
@@ -331,7 +332,7 @@ class Delete(WithPlans):
             return None
 
         self.mistral.on("DELETE", "/environments/plan", breaks)
-        self.assertRaises(Exception, self.plans.delete, "plan")
+        self.assertRaises(mistral_base.APIException, self.plans.delete, "plan")
         self.plans.delete("plan")
         self.assertEqual(({}, {}), self.state())
 
@@ -594,6 +595,4 @@ class Unreachable(WithPlans):
             raise requests.exceptions.ConnectionError(request=request)
 
         self.swift.on("HEAD", "/plan", down)
-        self.assertRaises(
-            requests.exceptions.ConnectionError, self.plans.process, "plan"
-        )
+        self.assertRaises(requests.exceptions.ConnectionError, self.plans.process, "plan")

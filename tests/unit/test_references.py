@@ -55,9 +55,7 @@ class Templates(base.TestCase):
 
     def test_yaml_that_is_got_and_is_no_template_keeps_its_text(self):
         text = "type: ../anything.yaml\nlist:   [1,2]\n"
-        given = collect(
-            {"overcloud.yaml": HOT + "x: {get_file: data.yaml}\n", "data.yaml": text}
-        )
+        given = collect({"overcloud.yaml": HOT + "x: {get_file: data.yaml}\n", "data.yaml": text})
         self.assertEqual(text, given.files["data.yaml"])
 
     def test_got_file_may_be_no_yaml_although_it_is_called_so(self):
@@ -67,8 +65,7 @@ class Templates(base.TestCase):
     def test_references_are_found_wherever_they_stand(self):
         given = collect(
             {
-                "overcloud.yaml": HOT
-                + "resources:\n"
+                "overcloud.yaml": HOT + "resources:\n"
                 "  group:\n    type: OS::Heat::ResourceGroup\n    properties:\n"
                 "      resource_def: {type: n/node.yaml}\n"
                 "  chain:\n    type: OS::Heat::Value\n"
@@ -134,7 +131,8 @@ class Templates(base.TestCase):
             {
                 "overcloud.yaml": resource("d/a.yaml"),
                 "d/a.yaml": resource("../e/b.yaml"),
-                "e/b.yaml": HOT + "resources: {a: {type: ../d/a.yaml}, r: {type: ../overcloud.yaml}}",
+                "e/b.yaml": HOT
+                + "resources: {a: {type: ../d/a.yaml}, r: {type: ../overcloud.yaml}}",
             }
         )
         self.assertEqual({"d/a.yaml", "e/b.yaml", "overcloud.yaml"}, set(given.files))

@@ -136,7 +136,7 @@ class Data(base.TestCase):
         alone = render.render(files)
         for change in ("roles.append({'name': 'X'})", "roles[0].update({'x': 1})"):
             try:
-                made = render.render({**files, "m.j2.yaml": "{{ %s }}" % change})
+                made = render.render({**files, "m.j2.yaml": "{{ " + change + " }}"})
             # It may also be refused.
             except exceptions.TemplateInvalid:
                 continue
@@ -149,9 +149,7 @@ class Data(base.TestCase):
             "b.j2.yaml": "{{ roles|length }}",
             "c.role.j2.yaml": "{{role}}",
         }
-        self.assertEqual(
-            render.render(files), render.render(dict(reversed(list(files.items()))))
-        )
+        self.assertEqual(render.render(files), render.render(dict(reversed(list(files.items())))))
 
     def test_given_files_are_left_alone(self):
         files = {"roles_data.yaml": ROLES, "network_data.yaml": NETWORKS, "a.j2.yaml": "x"}
@@ -207,7 +205,7 @@ class Include(base.TestCase):
 
     @ddt.data("../b", "/etc/passwd", "file:///etc/passwd", "http://h/x", "d/../../b", "~/x")
     def test_include_that_leaves_the_plan_is_refused(self, path):
-        files = {"a.j2.yaml": "{%% include '%s' %%}" % path}
+        files = {"a.j2.yaml": "{% include '" + path + "' %}"}
         error = self.assertRaises(exceptions.PathInvalid, render.render, files)
         self.assertEqual("a.j2.yaml", error.referrer)
 
@@ -285,7 +283,7 @@ class Sandbox(base.TestCase):
     )
     def test_nothing_outside_of_the_plan_can_be_reached(self, expression):
         try:
-            text = rendered("{{ %s }}" % expression)
+            text = rendered("{{ " + expression + " }}")
         except exceptions.TemplateInvalid:
             return
         for trace in ("class", "root:", "PATH", "object at", "<module", "uid="):
@@ -294,7 +292,7 @@ class Sandbox(base.TestCase):
     @ddt.data("range(10**9)", "range(0, 10**9, 2)", "range(99999999999999999999)")
     def test_endless_range_is_refused(self, expression):
         self.assertRaises(
-            exceptions.TemplateInvalid, rendered, "{%% for i in %s %%}{%% endfor %%}" % expression
+            exceptions.TemplateInvalid, rendered, "{% for i in " + expression + " %}{% endfor %}"
         )
 
     @ddt.data(

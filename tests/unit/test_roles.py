@@ -8,7 +8,10 @@ from tripleo_common.plan import roles
 @ddt.ddt
 class Parse(base.TestCase):
     def test_roles_come_in_the_order_of_the_file_with_all_their_data(self):
-        text = "- name: B\n  CountDefault: 1\n  ServicesDefault: [OS::TripleO::Services::A]\n- name: A2\n"
+        text = (
+            "- name: B\n  CountDefault: 1\n  ServicesDefault: [OS::TripleO::Services::A]\n"
+            "- name: A2\n"
+        )
         self.assertEqual(
             [
                 {"name": "B", "CountDefault": 1, "ServicesDefault": ["OS::TripleO::Services::A"]},
@@ -32,7 +35,7 @@ class Parse(base.TestCase):
         ("- name: A-B", "role 1"),
         ("- name: A B", "role 1"),
         ("- name: ../A", "role 1"),
-        ("- name: \"A\\n\"", "role 1"),
+        ('- name: "A\\n"', "role 1"),
         ("- name: Ä", "role 1"),
         ("- name: [A]", "role 1"),
         ("- name: A\n- name: A", "two roles A"),

@@ -100,9 +100,7 @@ class Load(base.TestCase):
         self.set_options(file_max_mib=1)
         text = "a: " + "x" * (2**20)
         error = self.assertRaises(exceptions.LimitExceeded, yaml_files.load, text, "big.yaml")
-        self.assertEqual(
-            ("big.yaml", 1, "file_max_mib"), (error.what, error.limit, error.option)
-        )
+        self.assertEqual(("big.yaml", 1, "file_max_mib"), (error.what, error.limit, error.option))
 
     def test_empty_file_is_an_empty_mapping_where_one_is_needed(self):
         self.assertEqual({}, yaml_files.load_mapping("# nothing\n", "a.yaml"))
