@@ -9,6 +9,7 @@ network to a file of the network's name, any other ``X.j2.yaml`` once to ``X.yam
 from __future__ import annotations
 
 import posixpath
+import re
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,7 @@ EXCLUDES_FILE = "j2_excludes.yaml"
 _SUFFIX = ".j2.yaml"
 _ROLE_SUFFIX = ".role.j2.yaml"
 _NETWORK_SUFFIX = ".network.j2.yaml"
+_READS_ROLE = re.compile(r"\{\{-?\s*role\.name\b")
 
 
 def render(files: Mapping[str, str]) -> dict[str, str]:
@@ -89,7 +91,7 @@ class _Renderer:
         directory, base = posixpath.split(path)
         if path.endswith(_ROLE_SUFFIX):
             # Old templates take the role for its name; whether they do is seen by what they read.
-            whole = "{{role.name}}" in self._files[path]
+            whole = _READS_ROLE.search(self._files[path])
             stem = base.removesuffix(_ROLE_SUFFIX)
             for role in role_list:
                 name = role["name"].lower()

@@ -21,6 +21,7 @@ from tripleo_common.undercloud import state
 _LOG_LIMIT_BYTES = 50 * 1024 * 1024
 _LOOKS_LIKE_ERROR = re.compile(r"\berror:|\bERROR\b|Error\b|Exception\b")
 _STOP_SECONDS = 6.0
+_UMASK = 0o077
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +75,8 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         # The services import libraries that announce eventlet's retirement at every start.
         "PYTHONWARNINGS": "ignore::DeprecationWarning",
+        # What bench/heat_settings.py varies.
+        **{n: v for n, v in os.environ.items() if n.startswith("TRIPLEO_HEAT_")},
         **extra,
     }
 
@@ -90,6 +93,7 @@ def run(command: Command, log: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
+            umask=_UMASK,
             check=False,
         )
     if result.returncode:
@@ -127,6 +131,7 @@ def start(spec: Spec, directory: state.StateDir) -> psutil.Process:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 cwd=directory.root,
+                umask=_UMASK,
                 start_new_session=True,
             )
         except OSError as error:

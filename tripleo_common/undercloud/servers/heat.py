@@ -5,6 +5,7 @@ Usage: ``python -m tripleo_common.undercloud.servers.heat CONFIG PORT``
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -23,7 +24,7 @@ from oslo_log import log as logging  # noqa: E402
 
 from tripleo_common.undercloud.servers import sqlite, wsgi  # noqa: E402
 
-_STEP_SECONDS = 0.1
+_STEP_SECONDS = float(os.environ.get("TRIPLEO_HEAT_STEP_SECONDS", "0.1"))
 """How long the engine sleeps between two looks at what a stack's resources are doing.
 
 Heat's own second is for resources that are virtual machines. A deployment's stack is hundreds of
@@ -31,7 +32,7 @@ small resources in nested stacks, and each level would wait out its parents' sec
 ``bench/heat_settings.py`` measures this.
 """
 
-_PARALLEL_GROUPS = 16
+_PARALLEL_GROUPS = int(os.environ.get("TRIPLEO_HEAT_PARALLEL", "16"))
 """How many members of a resource chain or group Heat makes at the same time.
 
 Heat takes the number of engines that it sees, to spread a stack over them; here that is one.

@@ -1,0 +1,77 @@
+"""What the benchmarks share: an undercloud of their own, a clock, a table."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from heatclient import client as heat_client
+from mistralclient.api import client as mistral_client
+
+from tripleo_common.undercloud import lifecycle, state
+
+
+@contextlib.contextmanager
+def undercloud(**options: Any) -> Iterator[lifecycle.Undercloud]:
+    """Give an undercloud in a temporary directory; it and its data are gone afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="tripleo-bench-"))
+    made = lifecycle.Undercloud(state.StateDir(root))
+    try:
+        made.up(ports="free", **options)
+        yield made
+    finally:
+        made.down()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long something takes."""
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def poll(done: Callable[[], Any]) -> Any:
+    """Ask five times a second until there is an answer."""
+    while not (answer := done()):
+        time.sleep(0.2)
+    return answer
+
+
+class Clients:
+    """Mistral and Heat of an undercloud."""
+
+    def __init__(self, made: lifecycle.Undercloud) -> None:
+        """Log in."""
+        session = made.session()
+        self.session = session
+        self.heat = heat_client.Client("1", session=session)
+        self.mistral = mistral_client.client(
+            session=session,
+            mistral_url=session.get_endpoint(service_type="workflowv2", interface="public"),
+        )
+
+    def workflow(self, name: str, **inputs: Any) -> dict[str, Any]:
+        """Run a workflow to its end, which must be good; return its output."""
+        execution = self.mistral.executions.create(name, workflow_input=inputs)
+        ended = poll(
+            lambda: (e := self.mistral.executions.get(execution.id)).state != "RUNNING" and e
+        )
+        output: dict[str, Any] = json.loads(ended.output)
+        if ended.state != "SUCCESS":
+            raise SystemExit(f"{name}: {output}")
+        return output
+
+
+def table(title: str, rows: list[tuple[str, ...]]) -> None:
+    """Print rows under each other."""
+    print(f"\n{title}")
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# A whole deployment on real services, from nothing: bash tools/demo.sh [--keep] [--delete]
+#
+#   --keep     leave the undercloud running and say how to go on
+#   --delete   delete the stack and the plan at the end
+#
+# TRIPLEO_DEMO_DIR holds the undercloud (default: .demo in the tree).
+set -euo pipefail
+. "$(dirname "$0")/environment.sh"
+
+keep= delete=
+for word in "$@"; do
+    case $word in
+        --keep) keep=yes ;;
+        --delete) delete=yes ;;
+        *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    esac
+done
+
+plan=overcloud
+state=${TRIPLEO_DEMO_DIR:-$tree/.demo}
+
+say() { printf '\n== %s\n' "$*"; }
+
+prepare_environment undercloud
+
+finish() {
+    if [ -z "$keep" ]; then
+        say "Stopping the undercloud"
+        tripleo-undercloud down --state-dir "$state"
+    fi
+}
+trap finish EXIT
+
+say "Starting an undercloud in $state"
+tripleo-undercloud up --state-dir "$state" --ports free
+eval "$(tripleo-undercloud env --state-dir "$state")"
+tripleo-undercloud status --state-dir "$state"
+
+# The rest is what any user would type; follow.py shows an execution until it has ended.
+follow() { python "$tree/tools/follow.py" "$@"; }
+
+if mistral run-action tripleo.plan.list | grep -q "\"$plan\""; then
+    say "The plan $plan is there from the last time"
+else
+    say "Creating the plan $plan from templates/"
+    follow tripleo.plan_management.v1.create_default_deployment_plan "{\"container\": \"$plan\"}"
+fi
+mistral run-action tripleo.role.list "{\"container\": \"$plan\"}"
+
+say "Setting two parameters"
+mistral run-action tripleo.parameters.update \
+    "{\"container\": \"$plan\", \"parameters\": {\"ComputeCount\": 2, \"Debug\": true}}"
+
+say "Deploying it"
+follow tripleo.deployment.v1.deploy_plan "{\"container\": \"$plan\", \"timeout\": 30}" "$plan"
+
+say "What stands now"
+python "$tree/tools/show_stack.py" "$plan" hosts roles endpoints
+
+if [ -n "$delete" ]; then
+    say "Deleting stack and plan"
+    follow tripleo.stack.v1.delete_stack "{\"stack\": \"$plan\"}" "$plan"
+    follow tripleo.plan_management.v1.delete_deployment_plan "{\"container\": \"$plan\"}"
+fi
+
+if [ -n "$keep" ]; then
+    say "The undercloud is left running. To go on:"
+    cat <<TEXT
+  eval "\$($venv/bin/tripleo-undercloud env --state-dir $state)"
+  mistral execution-create tripleo.deployment.v1.deploy_plan '{"container": "$plan"}'
+  mistral execution-list
+  mistral execution-create tripleo.stack.v1.delete_stack '{"stack": "$plan"}'
+  mistral execution-create tripleo.plan_management.v1.delete_deployment_plan '{"container": "$plan"}'
+  $venv/bin/tripleo-undercloud down --state-dir $state
+TEXT
+fi
