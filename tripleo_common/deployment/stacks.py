@@ -61,9 +61,12 @@ def wait_step(
     """
     if until not in AWAITED:
         raise exceptions.InputInvalid("until", f"must be one of {exceptions.one_of(AWAITED)}.")
-    left = timeout - _seconds_since(started_at)
+    waited = _seconds_since(started_at)
+    left = timeout - waited
+    # At most a twentieth of the time is lost between two looks, and no stack is asked too often.
+    pause = min(5.0, max(0.3, waited / 20))
     status = ""
-    for _ in cloud.deadline.poll(0.5, 5, max(0.0, min(_STEP_SECONDS, left))):
+    for _ in cloud.deadline.poll(pause, pause, max(0.0, min(_STEP_SECONDS, left))):
         stack = find(cloud, name)
         status = stack.stack_status if stack else states.GONE
         if _is_reached(cloud, name, stack, until):
