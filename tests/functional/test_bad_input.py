@@ -131,6 +131,14 @@ class TestBadRequests(BadInputTestCase):
         self.assert_refused(CREATE, "ContainerNotFound", self.plan, container=self.plan)
         self.assert_nothing_left()
 
+    def test_a_container_that_is_no_plan_is_not_deleted(self):
+        self.swift.put_container(self.plan)
+        self.addCleanup(self.swift.delete_container, self.plan)
+        self.addCleanup(self.swift.delete_object, self.plan, "precious")
+        self.swift.put_object(self.plan, "precious", "data")
+        self.assert_refused(DELETE, "PlanNotFound", self.plan, container=self.plan)
+        self.assertEqual(b"data", self.swift.get_object(self.plan, "precious")[1])
+
     def test_a_stack_that_is_not_there_is_named(self):
         self.assert_refused(WAIT, "StackNotFound", "no-such-stack", stack="no-such-stack")
 

@@ -147,6 +147,9 @@ class Swift(Service):
             return ""
         if request.method == "HEAD":
             context.status_code = 204
+            context.headers.update(
+                {k: v for k, v in self.metadata.get(name, {}).items() if k.startswith("x-")}
+            )
             return ""
         if request.method == "DELETE":
             if self.containers[name]:

@@ -313,8 +313,14 @@ class Delete(WithPlans):
 
     def test_half_made_plan_without_environment_can_be_deleted(self):
         del self.mistral.environments["plan"]
+        self.swift.metadata["plan"] = {"x-container-meta-usage-tripleo": "plan"}
         self.plans.delete("plan")
         self.assertEqual(({}, {}), self.state())
+
+    def test_container_that_is_no_plan_is_not_deleted(self):
+        self.swift.containers["data"] = {"a": b"1"}
+        self.assertRaises(exceptions.PlanNotFound, self.plans.delete, "data")
+        self.assertEqual({"a": b"1"}, self.swift.containers["data"])
 
     def test_half_deleted_plan_without_container_can_be_deleted(self):
         del self.swift.containers["plan"]

@@ -32,6 +32,9 @@ class Action(actions.Action):  # type: ignore[misc]
             "action_region": "str | None",
             "cloud": "str | None",
         }
+        if cls.__module__ == actions.base.__name__:
+            # An executor runs a class of the same name that Mistral derives from ours.
+            cls.__module__ = cls.__mro__[1].__module__
         cls.action_region = None
         cls.cloud = None
         dataclasses.dataclass(eq=False, repr=False)(cls)

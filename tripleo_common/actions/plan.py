@@ -5,6 +5,7 @@ from __future__ import annotations
 from tripleo_common import exceptions
 from tripleo_common.actions import base
 from tripleo_common.deployment import stacks
+from tripleo_common.plan import names
 
 
 class CreateContainer(base.Action):
@@ -60,6 +61,7 @@ class Delete(base.Action):
     container: str
 
     def perform(self, request: base.Request) -> None:
+        names.check_plan(self.container)
         stacks.check_unused(request.cloud, self.container)
         request.plans.delete(self.container)
 

@@ -13,7 +13,7 @@ class Upload(base.Action):
     templates_path is a directory or a tarball; the default plan if it is not given.
     """
 
-    container: str
+    container: str = "overcloud"
     templates_path: str | None = None
 
     def perform(self, request: base.Request) -> None:
@@ -23,7 +23,7 @@ class Upload(base.Action):
 class UploadDefault(base.Action):
     """Put the default plan's templates into a plan's container. Result: nothing."""
 
-    container: str
+    container: str = "overcloud"
 
     def perform(self, request: base.Request) -> None:
         request.plans.upload(self.container)

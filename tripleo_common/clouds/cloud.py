@@ -33,6 +33,28 @@ class _Session(session.Session):  # type: ignore[misc]
         return super().request(*arguments, **options)
 
 
+class _SwiftConnection(swiftclient.Connection):  # type: ignore[misc]
+    """A connection whose every request, each attempt too, keeps the deadline.
+
+    swiftclient takes its timeout when it connects and then for ever.
+    """
+
+    def __init__(self, limit: deadlines.Deadline, **options: Any) -> None:
+        self._limit = limit
+        super().__init__(**options)
+
+    def http_connection(self, url: str | None = None) -> Any:
+        parsed, connection = super().http_connection(url)
+        send = connection._request
+
+        def request(*arguments: Any, **options: Any) -> Any:
+            options["timeout"] = self._limit.request_timeout()
+            return send(*arguments, **options)
+
+        connection._request = request
+        return parsed, connection
+
+
 class Cloud:
     """One cloud, in the region that was asked for. It opens clients when they are first used.
 
@@ -91,14 +113,14 @@ class Cloud:
     def swift(self) -> Any:
         """Return a new connection to the object store; one is not for several threads.
 
-        Its requests do not pass through the session, so take a new one for each piece of work:
-        it is made with the time that is left now.
+        :raises DeadlineExceeded: no time is left.
         """
-        return swiftclient.Connection(
+        self.deadline.request_timeout()
+        return _SwiftConnection(
+            self.deadline,
             preauthurl=self.endpoint("object-store"),
             preauthtoken=self.session.get_token(),
             retries=SWIFT_RETRIES,
-            timeout=self.deadline.request_timeout(),
             cacert=self.session.verify if isinstance(self.session.verify, str) else None,
             insecure=self.session.verify is False,
         )

@@ -33,7 +33,10 @@ def translate(error: BaseException, names: dict[str, str]) -> exceptions.TripleO
     if isinstance(error, heat_exc.HTTPException):
         return _answered("orchestration", "its endpoint", error.code, str(error))
     if isinstance(error, mistral_base.APIException):
-        return _answered("workflowv2", "its endpoint", error.error_code, error.error_message or "")
+        words = error.error_message or ""
+        if isinstance(words, bytes):
+            words = words.decode("utf-8", "replace")
+        return _answered("workflowv2", "its endpoint", error.error_code, words)
     if isinstance(error, ksa_exc.HttpError):
         url = str(error.url or "")
         return _answered(_service(url, names), url, error.http_status, str(error))
@@ -53,7 +56,7 @@ def _answered(service: str, url: str, status: Any, words: str) -> exceptions.Tri
     if code in (401, 403):
         return exceptions.NotAllowed(service, code, words[:_WORDS])
     if code in (502, 503, 504, 507):
-        return exceptions.ServiceUnavailable(service, url, f"answers HTTP {code}")
+        return exceptions.ServiceUnavailable(service, _origin(url), f"answers HTTP {code}")
     return exceptions.ServiceRefused(service, code, words[:_WORDS])
 
 
@@ -64,8 +67,9 @@ def _unreachable(service: str, url: str, error: BaseException) -> exceptions.Tri
 
 
 def _origin(url: str) -> str:
+    """Return scheme, host and port: what else a URL holds may be secret."""
     parts = urllib.parse.urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else url
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else url
 
 
 def _service(url: str, names: dict[str, str]) -> str:

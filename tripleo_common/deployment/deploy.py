@@ -40,7 +40,10 @@ def deploy(
     action = "UPDATE" if before else "CREATE"
     identifier = identifier or str(int(time.time()))
     if before and states.phase(before.stack_status) is states.Phase.IN_PROGRESS:
-        if (before.parameters or {}).get("DeployIdentifier") == identifier:
+        # Not the parameter DeployIdentifier: it is left empty on request, and is shown by Heat only
+        # if the template has it.
+        ours = f"tripleo-request-{identifier}" in (getattr(before, "tags", None) or [])
+        if ours and before.stack_status != "DELETE_IN_PROGRESS":
             return _accepted(plan, before.id, action)
         raise exceptions.StackBusy(plan, before.id, before.stack_status)
     given = plans.heat_input(
@@ -58,19 +61,27 @@ def deploy(
         "files": given.files,
         "environment_files": given.environment_files,
         "timeout_mins": timeout,
+        "tags": f"tripleo-request-{identifier}",
     }
     if before:
-        heat.update(before.id, **fields)
+        try:
+            heat.update(before.id, **fields)
+        except heat_exc.HTTPConflict as error:
+            raise _busy(store, plan) from error
         stacks.wait_until_begun(store.cloud, before)
         return _accepted(plan, before.id, action)
     try:
         created = heat.create(disable_rollback=True, **fields)
     except heat_exc.HTTPConflict as error:
-        busy = stacks.find(store.cloud, plan)
-        raise exceptions.StackBusy(
-            plan, busy.id if busy else "unknown", busy.stack_status if busy else "unknown"
-        ) from error
+        raise _busy(store, plan) from error
     return _accepted(plan, created["stack"]["id"], action)
+
+
+def _busy(store: plans.Plans, plan: str) -> exceptions.StackBusy:
+    busy = stacks.find(store.cloud, plan)
+    return exceptions.StackBusy(
+        plan, busy.id if busy else "unknown", busy.stack_status if busy else "unknown"
+    )
 
 
 def _accepted(plan: str, stack_id: str, action: str) -> dict[str, Any]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import logging
+import re
 from typing import Any
 
 from heatclient import exc as heat_exc
 
 from tripleo_common import clouds, exceptions
 from tripleo_common.deployment import states
+
+LOG = logging.getLogger(__name__)
 
 COMPLETE_OR_FAILED = "complete_or_failed"
 IN_PROGRESS = "in_progress"
@@ -22,6 +27,8 @@ a thread of an executor."""
 
 _NESTED_DEPTH = 10
 
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+
 
 def find(cloud: clouds.Cloud, name: str) -> Any:
     """Return a stack as heatclient has it, without its outputs, or None.
@@ -29,6 +36,8 @@ def find(cloud: clouds.Cloud, name: str) -> Any:
     Outputs are left out because Heat computes them at each request, which takes long on a large
     stack.
     """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise exceptions.InputInvalid("stack", f"must be a name or UUID of a stack, not {name!r}.")
     try:
         stack = cloud.heat.stacks.get(name, resolve_outputs=False)
     except heat_exc.HTTPNotFound:
@@ -61,6 +70,8 @@ def wait_step(
     """
     if until not in AWAITED:
         raise exceptions.InputInvalid("until", f"must be one of {exceptions.one_of(AWAITED)}.")
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool):
+        raise exceptions.InputInvalid("timeout", "must be a number of seconds.")
     waited = _seconds_since(started_at)
     left = timeout - waited
     # At most a twentieth of the time is lost between two looks, and no stack is asked too often.
@@ -85,7 +96,8 @@ def delete(cloud: clouds.Cloud, name: str) -> bool:
     if not stack:
         return False
     if stack.stack_status != "DELETE_IN_PROGRESS":
-        cloud.heat.stacks.delete(stack.id)
+        with contextlib.suppress(heat_exc.HTTPNotFound):
+            cloud.heat.stacks.delete(stack.id)
         _wait_for_change(cloud, stack)
     return True
 
@@ -109,28 +121,32 @@ def failures(cloud: clouds.Cloud, stack_id: str) -> list[dict[str, str]]:
     :returns: ``{"resource", "type", "status", "reason"}`` each, at most twenty; ``resource`` is the
         path of resource names from the root.
     """
-    failed = [
-        resource
-        for resource in cloud.heat.resources.list(stack_id, nested_depth=_NESTED_DEPTH)
-        if resource.resource_status.endswith("_FAILED")
-    ]
+    listed = cloud.heat.resources.list(stack_id, nested_depth=_NESTED_DEPTH)
+    failed = [resource for resource in listed if resource.resource_status.endswith("_FAILED")]
+    owners = {r.physical_resource_id: r for r in listed if r.physical_resource_id}
     causes = []
     for resource in failed:
         nested = resource.physical_resource_id
         if nested and any(_stack_of(other) == nested for other in failed):
             continue
-        parent = getattr(resource, "parent_resource", None)
         causes.append(
             {
-                "resource": f"{parent}.{resource.resource_name}"
-                if parent
-                else resource.resource_name,
+                "resource": _path(resource, owners),
                 "type": resource.resource_type,
                 "status": resource.resource_status,
                 "reason": str(resource.resource_status_reason)[:500],
             }
         )
     return causes[:20]
+
+
+def _path(resource: Any, owners: dict[str, Any]) -> str:
+    words: list[str] = []
+    at: Any = resource
+    while at is not None and len(words) <= _NESTED_DEPTH:
+        words.insert(0, at.resource_name)
+        at = owners.get(_stack_of(at))
+    return ".".join(words)
 
 
 def _is_reached(cloud: clouds.Cloud, name: str, stack: Any, until: str) -> bool:
@@ -149,12 +165,14 @@ def _is_reached(cloud: clouds.Cloud, name: str, stack: Any, until: str) -> bool:
 
 
 def _failed(cloud: clouds.Cloud, name: str, stack: Any) -> exceptions.StackFailed:
+    causes: list[dict[str, str]] = []
+    try:
+        causes = failures(cloud, stack.id)
+    # That the stack has failed is the news, whether or not Heat can say why.
+    except Exception:
+        LOG.exception("The failed resources of stack %s cannot be listed", name)
     return exceptions.StackFailed(
-        name,
-        stack.id,
-        stack.stack_status,
-        str(stack.stack_status_reason),
-        failures(cloud, stack.id),
+        name, stack.id, stack.stack_status, str(stack.stack_status_reason), causes
     )
 
 
@@ -172,7 +190,14 @@ def _wait_for_change(cloud: clouds.Cloud, before: Any) -> None:
 def _seconds_since(moment: str | None) -> float:
     if not moment:
         return 0.0
-    began = datetime.datetime.fromisoformat(moment).replace(tzinfo=datetime.UTC)
+    try:
+        began = datetime.datetime.fromisoformat(moment)
+    except (TypeError, ValueError):
+        raise exceptions.InputInvalid(
+            "started_at", "must be a time like 2026-01-31 12:00:00 (UTC)."
+        ) from None
+    if began.tzinfo is None:
+        began = began.replace(tzinfo=datetime.UTC)
     return max(0.0, (datetime.datetime.now(datetime.UTC) - began).total_seconds())
 
 

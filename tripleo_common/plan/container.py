@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import urllib.parse
@@ -13,10 +14,14 @@ from typing import Any, TypeVar
 from swiftclient import exceptions as swift_exc
 
 from tripleo_common import clouds, config, exceptions
+from tripleo_common.plan import names as names_of_plan
 from tripleo_common.plan import tarball
 
 USAGE_HEADER = "x-container-meta-usage-tripleo"
 """Marks a container as a plan's; its value is ``plan``. Clients look for it."""
+
+_PAGE = 10000
+"""How many names Swift lists at once, unless it is configured otherwise."""
 
 _T = TypeVar("_T")
 
@@ -39,13 +44,20 @@ class Container:
 
     def exists(self) -> bool:
         """Tell whether it is there."""
+        return self._head() is not None
+
+    def is_marked(self) -> bool:
+        """Tell whether it is there and says of itself that it is a plan's."""
+        return (self._head() or {}).get(USAGE_HEADER) == "plan"
+
+    def _head(self) -> dict[str, str] | None:
         try:
-            self._cloud.swift().head_container(self.name)
+            headers: dict[str, str] = self._cloud.swift().head_container(self.name)
         except swift_exc.ClientException as error:
             if error.http_status == 404:
-                return False
+                return None
             raise
-        return True
+        return headers
 
     def create(self) -> None:
         """Make it.
@@ -68,7 +80,8 @@ class Container:
         :raises ContainerNotFound: there is no such container.
         """
         try:
-            _, listed = self._cloud.swift().get_container(self.name, full_listing=True)
+            get = functools.partial(self._cloud.swift().get_container, self.name)
+            listed = _all(get, "x-container-object-count")
         except swift_exc.ClientException as error:
             if error.http_status == 404:
                 raise exceptions.ContainerNotFound(self.name) from error
@@ -159,6 +172,10 @@ class Container:
         todo = list(paths)
         if not todo:
             return []
+        for path in todo:
+            # HTTP clients take dot segments out of a URL, which would then name something else.
+            if names_of_plan.resolve(path, "") != path:
+                raise exceptions.PathInvalid(path, f"plan {self.name}")
         count = min(config.options().transfer_threads, len(todo))
         connections = [self._cloud.swift() for _ in range(count)]
 
@@ -166,7 +183,6 @@ class Container:
             swift = connections[index]
             done = []
             for path in todo[index::count]:
-                swift.timeout = self._cloud.deadline.request_timeout()
                 done.append(work(swift, path))
             return done
 
@@ -182,7 +198,14 @@ class Container:
             data=body,
             headers={"Accept": "application/json", "Content-Type": "text/plain"},
         )
-        report = json.loads(answer.text)
+        try:
+            report = json.loads(answer.text)
+        except ValueError:
+            report = None
+        if not isinstance(report, dict):
+            raise exceptions.ServiceRefused(
+                "object-store", answer.status_code, "its bulk middleware gave no report"
+            )
         status = str(report.get("Response Status", ""))
         errors = report.get("Errors") or []
         if not status.startswith("2") or errors:
@@ -194,7 +217,23 @@ class Container:
 
 def names(cloud: clouds.Cloud) -> set[str]:
     """Return the names of all containers of the project."""
-    return {item["name"] for item in cloud.swift().get_account(full_listing=True)[1]}
+    listed = _all(cloud.swift().get_account, "x-account-container-count")
+    return {item["name"] for item in listed}
+
+
+def _all(get: Callable[..., Any], counter: str) -> list[dict[str, Any]]:
+    """Return a whole listing, without asking once more only to see that nothing follows.
+
+    :param counter: the header that says how many there are. Swift counts late, so a full page is
+        never taken for the last one.
+    """
+    found: list[dict[str, Any]] = []
+    while True:
+        headers, page = get(marker=found[-1]["name"] if found else None)
+        found.extend(page)
+        expected = headers.get(counter)
+        if not page or (len(page) < _PAGE and expected and len(found) >= int(expected)):
+            return found
 
 
 def _md5(content: bytes) -> str:

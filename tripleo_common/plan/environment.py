@@ -70,7 +70,7 @@ def delete(home: clouds.Cloud, plan: str) -> None:
 
 def names(home: clouds.Cloud) -> list[str]:
     """Return the names of all environments of the project, with one request."""
-    return [environment.name for environment in home.mistral.environments.list()]
+    return [found.name for found in home.mistral.environments.list(fields=["name"])]
 
 
 def _is(error: mistral_base.APIException, status: int) -> bool:

@@ -33,11 +33,13 @@ class Rendered:
     :ivar listing: what the container holds.
     :ivar files: path to content of all text files, rendered ones included.
     :ivar made: the paths that rendering made.
+    :ivar replaced: path to content of those files of the container that rendering makes anew.
     """
 
     listing: dict[str, container.Object]
     files: dict[str, str]
     made: list[str]
+    replaced: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Plans:
@@ -109,10 +111,14 @@ class Plans:
         try:
             self._store(target, rendered, [])
             environment.create(self.home, plan, variables)
+        except exceptions.PlanExists:
+            # Somebody else has made a plan of this container meanwhile, and needs the files.
+            raise
         except BaseException:
             fresh = [path for path in rendered.made if path not in rendered.listing]
             with _told(f"Files that rendering made stay in container {plan}"):
                 target.delete_files(fresh)
+                target.write(rendered.replaced, {})
             raise
 
     def update(self, plan: str) -> None:
@@ -150,7 +156,8 @@ class Plans:
         """
         names.check_plan(plan)
         target = container.Container(self.cloud, plan)
-        if not target.exists() and not environment.exists(self.home, plan):
+        # A container that is neither marked nor has an environment holds somebody's other data.
+        if not target.is_marked() and not environment.exists(self.home, plan):
             raise exceptions.PlanNotFound(plan, self.names())
         target.delete()
         environment.delete(self.home, plan)
@@ -185,7 +192,10 @@ class Plans:
         listing = target.listing()
         if path not in listing:
             raise exceptions.FileNotInPlan(path, "the input role_file_name")
-        return roles.parse(target.read({path: listing[path]})[path], path)
+        found = target.read({path: listing[path]})
+        if path not in found:
+            raise exceptions.YAMLInvalid(path, "is no text")
+        return roles.parse(found[path], path)
 
     def update_parameters(self, plan: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """Merge values into a plan's parameters; a value replaces the one it had.
@@ -218,7 +228,14 @@ class Plans:
         listing = target.listing()
         files = target.read(listing)
         made = render.render(files)
-        return Rendered(listing, {**files, **made}, sorted(made))
+        whole = {**files, **made}
+        # What is stored must be readable the next time.
+        budget = tarball.Budget(f"Plan {target.name}")
+        for path in {*listing, *made}:
+            size = len(made[path].encode()) if path in made else listing[path].bytes
+            budget.spend(path, size)
+        replaced = {path: files[path] for path in made if path in files}
+        return Rendered(listing, whole, sorted(made), replaced)
 
     @staticmethod
     def _store(target: container.Container, rendered: Rendered, before: list[str]) -> None:
@@ -238,6 +255,7 @@ def heat_input(
     """
     paths: list[str] = []
     files = dict(rendered.files)
+    _check_variables(variables)
     for number, item in enumerate(variables.get("environments") or []):
         if "path" in item:
             paths.append(item["path"])
@@ -254,6 +272,17 @@ def heat_input(
     }
     last = {"parameter_defaults": defaults} if defaults else {}
     return references.collect(files, str(variables.get("template")), paths, last)
+
+
+def _check_variables(variables: dict[str, Any]) -> None:
+    """Check the form of a plan's environment, which clients write as well."""
+    where = "the plan's environment"
+    environments = variables.get("environments") or []
+    if not isinstance(environments, list) or not all(isinstance(e, dict) for e in environments):
+        raise exceptions.FileInvalid(where, "environments must hold a list of mappings")
+    for key in ("parameter_defaults", "passwords"):
+        if not isinstance(variables.get(key) or {}, dict):
+            raise exceptions.FileInvalid(where, f"{key} must hold a mapping")
 
 
 def allowed_templates(path: str | None) -> Path:

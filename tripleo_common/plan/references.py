@@ -15,6 +15,8 @@ from tripleo_common.plan import names, yaml_files
 
 _TEMPLATE_SUFFIXES = (".yaml", ".template")
 _REGISTRY_DIRECTIVES = ("hooks", "restricted_actions")
+_LEVELS = 50
+"""How deep templates may refer to each other; Heat's own limit is far lower."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,8 @@ def collect(
     root = collector.template(template, "the plan's environment")
     names_in_order = [collector.environment(path) for path in environments]
     if last:
-        name = "tripleo/plan-environment.yaml"
+        # Not the path of a file of the plan: names.resolve lets none begin like this.
+        name = "/plan-environment.yaml"
         collector.files[name] = yaml_files.dump(dict(last))
         names_in_order.append(name)
     return HeatInput(root, names_in_order, collector.files)
@@ -59,6 +62,7 @@ class _Collector:
         self._sources = sources
         self._visited: list[object] = []
         self._visited_ids: set[int] = set()
+        self._level = 0
         self.files: dict[str, str] = {}
 
     def environment(self, path: str) -> str:
@@ -88,7 +92,13 @@ class _Collector:
             # refuse.
             self.files[path] = ""
             if path.endswith(_TEMPLATE_SUFFIXES) and self._is_template(path):
+                self._level += 1
+                if self._level > _LEVELS:
+                    raise exceptions.FileInvalid(
+                        path, f"templates refer to each other more than {_LEVELS} levels deep"
+                    )
                 self.files[path] = self.template(path, referrer)
+                self._level -= 1
             else:
                 self.files[path] = self._read(path, referrer)
         return path

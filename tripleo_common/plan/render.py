@@ -8,6 +8,7 @@ network to a file of the network's name, any other ``X.j2.yaml`` once to ``X.yam
 
 from __future__ import annotations
 
+import copy
 import posixpath
 import re
 import time
@@ -16,14 +17,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jinja2
+import jinja2.compiler
 import jinja2.sandbox
 import jinja2.utils
 
 from tripleo_common import config, exceptions
-from tripleo_common.plan import names, roles, yaml_files
+from tripleo_common.plan import names, roles, tarball, yaml_files
 
 NETWORKS_FILE = "network_data.yaml"
 EXCLUDES_FILE = "j2_excludes.yaml"
+
+_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 _SUFFIX = ".j2.yaml"
 _ROLE_SUFFIX = ".role.j2.yaml"
@@ -56,32 +60,69 @@ class _Undefined(jinja2.Undefined):
     """
 
     def __str__(self) -> str:
+        self._check_known()
+        return ""
+
+    def __iter__(self) -> Iterator[Any]:
+        self._check_known()
+        return iter(())
+
+    def _check_known(self) -> None:
         if self._undefined_obj is jinja2.utils.missing:
             self._fail_with_undefined_error()
-        return ""
+
+
+class _CodeGenerator(jinja2.compiler.CodeGenerator):
+    """Puts a look at the clock into each block: a loop that writes nothing yields nothing."""
+
+    def blockvisit(self, nodes: Any, frame: Any) -> None:
+        self.writeline("environment.check_time()")
+        super().blockvisit(nodes, frame)
+
+
+class _Environment(jinja2.sandbox.SandboxedEnvironment):
+    code_generator_class = _CodeGenerator
+    check_time: Callable[[], None]
+
+
+class _TimeIsUp(Exception):
+    pass
 
 
 class _Renderer:
     def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
-        self._environment = jinja2.sandbox.SandboxedEnvironment(
+        self._environment = _Environment(
             loader=jinja2.FunctionLoader(self._source),
             undefined=_Undefined,
             autoescape=False,
         )
         self._environment.join_path = self._include_path  # type: ignore[method-assign]
+        self._environment.check_time = self._check_time
         self._deadline = time.monotonic() + config.options().render_timeout
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise _TimeIsUp
 
     def render(self) -> dict[str, str]:
         role_list = roles.parse(self._files.get(roles.ROLES_FILE, ""))
         networks = self._networks()
         excludes = set(self._excludes())
-        shared = {"roles": role_list, "networks": networks}
         rendered: dict[str, str] = {}
+        budget = tarball.Budget("What rendering makes")
         for path in sorted(filter(is_template, self._files)):
             for output, variables in self._outputs(path, role_list, networks):
-                if output not in excludes:
-                    rendered[output] = self._render(path, {**shared, **variables})
+                if output in excludes:
+                    continue
+                if output in rendered:
+                    raise exceptions.TemplateInvalid(
+                        path, f"it makes {output}, which another role, network or template makes"
+                    )
+                # Copies: a template may change lists, and must not for the next one.
+                shared = {"roles": role_list, "networks": networks, **variables}
+                rendered[output] = self._render(path, copy.deepcopy(shared))
+                budget.spend(output, len(rendered[output].encode("utf-8", "surrogatepass")))
         return rendered
 
     def _outputs(
@@ -120,12 +161,13 @@ class _Renderer:
                     raise exceptions.LimitExceeded(
                         f"What {path} is rendered to", size >> 20, limit, "MiB", "file_max_mib"
                     )
-                if time.monotonic() > self._deadline:
-                    raise exceptions.TemplateInvalid(
-                        path,
-                        f"rendering has not ended after {config.options().render_timeout} seconds "
-                        "(option render_timeout of the group [tripleo])",
-                    )
+                self._check_time()
+        except _TimeIsUp as error:
+            raise exceptions.TemplateInvalid(
+                path,
+                f"rendering has not ended after {config.options().render_timeout} seconds "
+                "(option render_timeout of the group [tripleo])",
+            ) from error
         except jinja2.TemplateSyntaxError as error:
             raise exceptions.TemplateInvalid(
                 error.name or path, f"Jinja2: {error.message}", error.lineno
@@ -168,6 +210,15 @@ class _Renderer:
             # Templates tag a network's resources with its place in the file.
             network["idx"] = index
             network["name_lower"] = network.get("name_lower") or network["name"].lower()
+            # It becomes part of file names.
+            if not isinstance(network["name_lower"], str) or not _NETWORK.fullmatch(
+                network["name_lower"]
+            ):
+                raise exceptions.YAMLInvalid(
+                    NETWORKS_FILE,
+                    f"network {index + 1} has no name_lower of letters, digits, - and _, "
+                    f"but {network['name_lower']!r}",
+                )
         return document
 
     def _excludes(self) -> list[str]:

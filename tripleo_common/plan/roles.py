@@ -33,7 +33,8 @@ def parse(text: str, path: str = ROLES_FILE) -> list[dict[str, Any]]:
             raise exceptions.YAMLInvalid(
                 path, f"role {number} has no name of letters and digits, but {name!r}"
             )
-        if name in seen:
-            raise exceptions.YAMLInvalid(path, f"there are two roles {name}")
-        seen.add(name)
+        # Files are named by the role in lower case.
+        if name.lower() in seen:
+            raise exceptions.YAMLInvalid(path, f"there are two roles {name}, capitals aside")
+        seen.add(name.lower())
     return document

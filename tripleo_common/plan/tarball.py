@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
+import os
 import tarfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,7 +48,10 @@ def unpack(path: Path) -> dict[str, bytes]:
                 budget.spend(name, member.size)
                 content = archive.extractfile(member)
                 found[name] = content.read() if content else b""
-    except (tarfile.TarError, EOFError, OSError, gzip.BadGzipFile) as error:
+            # To the end of the file, where a compressed one has its checksum.
+            while archive.fileobj and archive.fileobj.read(2**20):
+                pass
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise exceptions.FileInvalid(str(path), f"not a tarball: {error}") from error
     tops = {name.partition("/")[0] for name in found}
     if len(tops) == 1 and all("/" in name for name in found):
@@ -64,9 +70,14 @@ def read_tree(root: Path) -> dict[str, bytes]:
     base = root.resolve()
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if any(part.startswith(".") for part in Path(name).parts) or path.is_dir():
+        if any(part.startswith(".") for part in Path(name).parts):
             continue
-        if not path.resolve().is_relative_to(base) or not path.is_file():
+        # os.path: Path.resolve raises RuntimeError for a link to itself.
+        inside = Path(os.path.realpath(path)).is_relative_to(base)
+        if path.is_dir() and not path.is_symlink():
+            continue
+        # A link to a directory is refused wherever it leads: its files would not be read.
+        if not inside or not path.is_file():
             raise exceptions.PathInvalid(name, str(root))
         budget.spend(name, path.stat().st_size)
         found[name] = path.read_bytes()

@@ -11,6 +11,10 @@ from tripleo_common import config, exceptions
 _NODES = 2_000_000
 """How many values a document may hold once its aliases are written out."""
 
+_DEPTH = 100
+"""How deep a document may be nested. libyaml's binding recurses on the C stack: a document of some
+ten thousand brackets would end the process."""
+
 
 class _Loader(yaml.CSafeLoader):
     """Safe, and a date is text, as Heat reads it (``heat_template_version: 2021-04-16``)."""
@@ -35,7 +39,8 @@ def load(text: str, path: str) -> Any:
     if len(text) > limit * 2**20:
         raise exceptions.LimitExceeded(path, len(text) >> 20, limit, "MiB", "file_max_mib")
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506
+        _check_depth(text, path)
+        document = _construct(text, path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise exceptions.YAMLInvalid(
@@ -46,14 +51,44 @@ def load(text: str, path: str) -> Any:
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise exceptions.YAMLInvalid(path, f"not YAML: {error}") from error
+    return document
+
+
+def _check_depth(text: str, path: str) -> None:
+    """Go through a document's events, which needs no recursion."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEPTH:
+                mark = event.start_mark
+                raise exceptions.YAMLInvalid(
+                    path,
+                    f"it is nested deeper than {_DEPTH} levels",
+                    mark.line + 1 if mark else None,
+                )
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _construct(text: str, path: str) -> Any:
+    """Make data of a document, once its graph is known to be small and without a circle.
+
+    It is the graph that is weighed and not the data: merging (``<<``) multiplies while the data is
+    made, and ``!!pairs`` and ``!!omap`` become tuples.
+    """
+    loader = _Loader(text)
     try:
-        if _weight(document, {}) > _NODES:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _weight(node, {}, path) > _NODES:
             raise exceptions.YAMLInvalid(
                 path, f"its aliases stand for more than {_NODES} values, which nothing real needs"
             )
-    except RecursionError:
-        raise exceptions.YAMLInvalid(path, "it is nested too deeply, or holds itself") from None
-    return document
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def load_mapping(text: str, path: str) -> dict[str, Any]:
@@ -83,16 +118,20 @@ class _Dumper(yaml.CSafeDumper):
         return True
 
 
-def _weight(value: Any, known: dict[int, int]) -> int:
-    """Count values with aliases written out, visiting each shared one once."""
-    if not isinstance(value, dict | list):
+def _weight(node: yaml.Node, known: dict[int, int], path: str) -> int:
+    """Count a node's values with aliases written out, visiting each shared one once."""
+    if isinstance(node, yaml.ScalarNode):
         return 1
-    found = known.get(id(value))
+    found = known.get(id(node))
+    if found == 0:
+        raise exceptions.YAMLInvalid(path, "it holds itself")
     if found is None:
-        known[id(value)] = 0
-        children = value.values() if isinstance(value, dict) else value
-        found = 1 + sum(_weight(child, known) for child in children)
-        known[id(value)] = found
-    elif not found:
-        raise RecursionError
+        known[id(node)] = 0
+        children = (
+            (child for pair in node.value for child in pair)
+            if isinstance(node, yaml.MappingNode)
+            else node.value
+        )
+        found = 1 + sum(_weight(child, known, path) for child in children)
+        known[id(node)] = found
     return found

@@ -163,7 +163,7 @@ def find(name: str, directory: state.StateDir) -> psutil.Process | None:
             and process.status() != psutil.STATUS_ZOMBIE
         ):
             return process
-    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+    except (OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
         pass
     return None
 

@@ -99,6 +99,8 @@ class StateDir:
         if self.settings_file.is_file():
             try:
                 self._settings = json.loads(self.settings_file.read_text(encoding="utf-8"))
+                if not isinstance(self._settings, dict):
+                    raise ValueError("it holds no mapping")
             except (OSError, ValueError) as error:
                 raise exceptions.UndercloudError(
                     f"{self.settings_file} cannot be read ({error}). It holds the "
