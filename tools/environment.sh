@@ -18,18 +18,22 @@ find_python() {
     return 1
 }
 
-# prepare_environment EXTRA,...
+# prepare_environment EXTRA ...
 prepare_environment() {
-    local extras=$1 python mark stamp
-    mark=$venv/.tripleo-common-$extras
+    local mark=$venv/.tripleo-common stamp extra wanted= python
     stamp=$(cd "$tree" && cat constraints.txt requirements.txt setup.cfg | cksum)
-    if [ ! -f "$mark" ] || [ "$(cat "$mark")" != "$stamp" ]; then
+    for extra in "$@"; do
+        grep -qxs "$extra $stamp" "$mark" || wanted=${wanted:+$wanted,}$extra
+    done
+    if [ -n "$wanted" ]; then
         python=$(find_python) || return 1
         echo "Installing into $venv (some minutes the first time) ..."
-        "$python" -m venv "$venv" || return 1
+        [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || return 1
         "$venv/bin/pip" install --quiet --disable-pip-version-check \
-            --constraint "$tree/constraints.txt" --editable "$tree[$extras]" || return 1
-        echo "$stamp" > "$mark"
+            --constraint "$tree/constraints.txt" --editable "$tree[$wanted]" || return 1
+        for extra in ${wanted//,/ }; do
+            echo "$extra $stamp" >> "$mark"
+        done
     fi
     export PATH=$venv/bin:$PATH
 }

@@ -6,7 +6,7 @@ set -uo pipefail
 . "$(dirname "$0")/environment.sh"
 cd "$tree" || exit 1
 
-prepare_environment undercloud,test,docs || exit 1
+prepare_environment undercloud test docs || exit 1
 
 passed=0 failed=0
 
