@@ -6,11 +6,13 @@ wrong input fails here as it would for a user; what it answers is the test's scr
 
 import functools
 import importlib.metadata
+import logging
 import tempfile
 import threading
 import time
 import uuid
 
+import fixtures
 import testtools
 from oslo_service import backend
 
@@ -62,6 +64,9 @@ def engine():
     server = engine_server.get_oslo_service(setup_profiler=False)
     threading.Thread(target=server.start, daemon=True).start()
     server.wait_started()
+    # The engine's timers live in threads that Python joins before it runs any atexit function; a
+    # process that does not stop them first never ends. What is registered last is called first.
+    threading._register_atexit(server.stop)
     _enter()
     for file in sorted(config.share_dir("workbooks").glob("*.yaml")):
         workbooks.create_workbook_v2(file.read_text())
@@ -101,6 +106,8 @@ class WorkflowTestCase(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
+        # Shown only when a test fails: Mistral logs each failure that a test provokes.
+        self.useFixture(fixtures.FakeLogger(level=logging.INFO))
         self.engine = engine()
         _enter()
         self.calls = []
