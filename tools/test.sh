@@ -43,8 +43,10 @@ scratch=$(mktemp -d)
 results=$scratch/results
 export TRIPLEO_TEST_STATE_DIR=
 finish() {
-    [ -z "$TRIPLEO_TEST_STATE_DIR" ] ||
+    if [ -n "$TRIPLEO_TEST_STATE_DIR" ]; then
         tripleo-undercloud down --state-dir "$TRIPLEO_TEST_STATE_DIR"
+        TRIPLEO_TEST_STATE_DIR=
+    fi
     rm -rf "$scratch"
 }
 trap finish EXIT
@@ -67,5 +69,6 @@ fi
 
 coverage combine --quiet && coverage report --skip-covered --sort cover
 git diff --quiet || { echo "The tests have changed files of the tree:"; git status --short; }
+finish
 printf '\n%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

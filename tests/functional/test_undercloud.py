@@ -104,11 +104,20 @@ class TestLife(OwnUndercloud):
         # A region more, in the same catalogue.
         run("up", *self.where, "--regions", "2")
         self.assertIn("swift-proxy-regionTwo", self.pids())
+        # An action goes to the region, and to the cloud, that it is told.
+        for place in ({"action_region": "regionTwo"}, {"cloud": "undercloud"}):
+            inputs = json.dumps({"container": f"plan-{next(iter(place))[0]}", **place})
+            answer = self.mistral("run-action", "tripleo.plan.create_container", inputs)
+            self.assertEqual({"result": None}, json.loads(answer))
+        self.assertEqual(["plan-a"], self.swift("regionTwo", "list").split())
+        self.assertEqual(["plan-c"], self.swift("regionOne", "list").split())
+        wrong = json.dumps({"action_region": "regionNine"})
+        answer = json.loads(self.mistral("run-action", "tripleo.plan.list", wrong))
+        self.assertEqual("RegionNotFound", answer["result"]["type"])
+        self.assertEqual(["regionOne", "regionTwo"], answer["result"]["details"]["available"])
         clouds = yaml.safe_load(run("env", *self.where, "--format", "clouds.yaml"))
         self.assertEqual(["regionOne", "regionTwo"], clouds["clouds"]["undercloud"]["regions"])
-        self.assertIn(
-            "cannot", run("up", *self.where, "--regions", "1", code=1).replace("none can", "cannot")
-        )
+        self.assertIn("none can be taken away", run("up", *self.where, "--regions", "1", code=1))
 
     def environment(self, name):
         self.mistral("environment-create", self.file(f'{{"name": "{name}", "variables": "{{}}"}}'))
@@ -122,8 +131,15 @@ class TestLife(OwnUndercloud):
         return str(path)
 
     def mistral(self, *words):
-        script = f'eval "$({PROGRAM} env --state-dir {self.root})"; exec mistral "$@"'
-        return subprocess.check_output(["bash", "-c", script, "mistral", *words], text=True)
+        return self.client("regionOne", "mistral", *words)
+
+    def swift(self, region, *words):
+        return self.client(region, "swift", *words)
+
+    def client(self, region, *words):
+        env = f"{PROGRAM} env --state-dir {self.root} --region {region}"
+        script = f'eval "$({env})"; exec "$@"'
+        return subprocess.check_output(["bash", "-c", script, "bash", *words], text=True)
 
 
 class TestErrors(OwnUndercloud):

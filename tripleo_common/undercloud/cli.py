@@ -134,15 +134,8 @@ class Env(_Base, command.Command):  # type: ignore[misc]
         undercloud = _undercloud(arguments)
         auth = undercloud.credentials(arguments.region)
         if arguments.format == "clouds.yaml":
-            region = auth.pop("region_name")
-            cloud = {
-                "auth": auth,
-                "region_name": region,
-                "regions": undercloud.directory.regions,
-                "identity_api_version": "3",
-                "interface": "public",
-            }
-            print(yaml.safe_dump({"clouds": {"undercloud": cloud}}, sort_keys=False), end="")
+            clouds = undercloud.directory.clouds(arguments.region)
+            print(yaml.safe_dump(clouds, sort_keys=False), end="")
             return
         for name, value in auth.items():
             print(f"export OS_{name.upper()}={shlex.quote(value)}")

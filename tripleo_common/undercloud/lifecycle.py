@@ -113,31 +113,20 @@ class Undercloud:
         :raises UndercloudError: there is no undercloud in this directory, or no such region.
         """
         self._require()
-        return self._credentials(region)
-
-    def _credentials(self, region: str | None = None) -> dict[str, str]:
         regions = self.directory.regions
         if region and region not in regions:
             raise exceptions.UndercloudError(
                 f"This undercloud has no region {region!r}. It has: {', '.join(regions)}."
             )
-        return {
-            "auth_url": f"http://{state.HOST}:{self.directory.port('keystone')}/v3",
-            "username": "admin",
-            "password": self.directory.secret("user:admin"),
-            "project_name": "admin",
-            "user_domain_name": "Default",
-            "project_domain_name": "Default",
-            "region_name": region or regions[0],
-        }
+        return {**self.directory.credentials(), "region_name": region or regions[0]}
 
     def session(self) -> Any:
         """Return a keystoneauth session of the administrator, deaf to proxies."""
-        auth = self._credentials()
-        auth.pop("region_name")
         http = requests.Session()
         http.trust_env = False
-        return keystone_session.Session(auth=v3.Password(**auth), session=http, timeout=30)
+        return keystone_session.Session(
+            auth=v3.Password(**self.directory.credentials()), session=http, timeout=30
+        )
 
     # Starting.
 

@@ -186,6 +186,28 @@ class StateDir:
         with self._saving:
             write_private(self.settings_file, json.dumps(self._settings, indent=2) + "\n")
 
+    def credentials(self) -> dict[str, str]:
+        """Return the administrator's, as the ``auth`` of a cloud in ``clouds.yaml`` has them."""
+        return {
+            "auth_url": f"http://{HOST}:{self.port('keystone')}/v3",
+            "username": "admin",
+            "password": self.secret("user:admin"),
+            "project_name": "admin",
+            "user_domain_name": "Default",
+            "project_domain_name": "Default",
+        }
+
+    def clouds(self, region: str | None = None) -> dict[str, Any]:
+        """Return the content of a ``clouds.yaml`` whose cloud ``undercloud`` is this one."""
+        cloud = {
+            "auth": self.credentials(),
+            "region_name": region or self.regions[0],
+            "regions": self.regions,
+            "identity_api_version": "3",
+            "interface": "public",
+        }
+        return {"clouds": {"undercloud": cloud}}
+
     @property
     def regions(self) -> list[str]:
         """Names of the regions of this undercloud; the first one is its own."""

@@ -36,6 +36,8 @@ def main() -> None:
         )
         builder.rebalance()
         builder.get_ring().save(str(ring))
+        # Swift makes it readable for everybody.
+        ring.chmod(0o600)
 
 
 if __name__ == "__main__":

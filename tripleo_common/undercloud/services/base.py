@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import importlib.metadata
+from pathlib import Path
 from typing import Any, ClassVar
 
 from tripleo_common import exceptions
@@ -19,6 +20,8 @@ class Service(abc.ABC):
     """The Python distribution that holds it."""
     service_type: ClassVar[str]
     """Its type in the catalogue (service-types authority)."""
+    config_name: ClassVar[str]
+    """The name of its (main) configuration file."""
     path: ClassVar[str] = ""
     """What follows host and port in its endpoint; ``%(project_id)s`` is replaced by Keystone."""
     regional: ClassVar[bool] = False
@@ -96,7 +99,11 @@ class Service(abc.ABC):
         :raises Exception: whatever the request raised.
         """
 
-    # Sections that several services share.
+    # Paths and sections that several services share.
+
+    @property
+    def _config(self) -> Path:
+        return self.directory.etc(self.unit) / self.config_name
 
     @property
     def _auth_url(self) -> str:

@@ -12,6 +12,7 @@ class Glance(base.Service):
     """The image API with a file store."""
 
     name = "glance"
+    config_name = "glance-api.conf"
     distribution = "glance"
     service_type = "image"
     ports = {"glance": 9292}
@@ -22,7 +23,7 @@ class Glance(base.Service):
         for directory in ("images", "staging", "tasks"):
             (data / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
         state.write_ini(
-            self.directory.etc(self.unit) / "glance-api.conf",
+            self._config,
             {
                 "DEFAULT": {
                     "use_stderr": True,
@@ -45,7 +46,7 @@ class Glance(base.Service):
 
     def schema_commands(self) -> list[processes.Command]:
         """Make the database."""
-        config = str(self.directory.etc(self.unit) / "glance-api.conf")
+        config = str(self._config)
         return [
             processes.Command(
                 (processes.program("glance-manage"), "--config-file", config, "db_sync")

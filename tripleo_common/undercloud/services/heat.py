@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from tripleo_common.undercloud import processes, state
@@ -13,15 +12,12 @@ class Heat(base.Service):
     """The legacy engine on sqlite, without a message bus."""
 
     name = "heat"
+    config_name = "heat.conf"
     distribution = "openstack-heat"
     service_type = "orchestration"
     path = "/v1/%(project_id)s"
     regional = True
     ports = {"heat": 8004}
-
-    @property
-    def _config(self) -> Path:
-        return self.directory.etc(self.unit) / "heat.conf"
 
     def configure(self) -> None:
         """Write heat.conf."""

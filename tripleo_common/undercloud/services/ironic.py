@@ -12,13 +12,10 @@ class Ironic(base.Service):
     """Redfish and fake hardware; no message bus, no network service."""
 
     name = "ironic"
+    config_name = "ironic.conf"
     distribution = "ironic"
     service_type = "baremetal"
     ports = {"ironic": 6385}
-
-    @property
-    def _config(self) -> str:
-        return str(self.directory.etc(self.unit) / "ironic.conf")
 
     def configure(self) -> None:
         """Write ironic.conf."""
@@ -26,7 +23,7 @@ class Ironic(base.Service):
         for directory in ("http", "images", "tftp"):
             (data / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
         state.write_ini(
-            self.directory.etc(self.unit) / "ironic.conf",
+            self._config,
             {
                 "DEFAULT": {
                     "use_stderr": True,
@@ -78,7 +75,7 @@ class Ironic(base.Service):
                 (
                     processes.program("ironic-dbsync"),
                     "--config-file",
-                    self._config,
+                    str(self._config),
                     "upgrade" if made else "create_schema",
                 )
             )
@@ -89,7 +86,9 @@ class Ironic(base.Service):
         return [
             processes.Spec(
                 "ironic",
-                processes.Command((processes.program("ironic"), "--config-file", self._config)),
+                processes.Command(
+                    (processes.program("ironic"), "--config-file", str(self._config))
+                ),
                 self.port("ironic"),
                 self.endpoint,
             )

@@ -15,21 +15,18 @@ class Keystone(base.Service):
     """Fernet tokens, SQL on sqlite, served by a threaded WSGI server."""
 
     name = "keystone"
+    config_name = "keystone.conf"
     distribution = "keystone"
     service_type = "identity"
     path = "/v3"
     ports = {"keystone": 5000}
-
-    @property
-    def _config(self) -> str:
-        return str(self.directory.etc(self.unit) / "keystone.conf")
 
     def configure(self) -> None:
         """Write keystone.conf."""
         data = self.directory.data(self.unit)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         state.write_ini(
-            self.directory.etc(self.unit) / "keystone.conf",
+            self._config,
             {
                 "DEFAULT": {"use_stderr": True, "public_endpoint": self.base_url},
                 "database": self._sqlite(),
@@ -46,7 +43,7 @@ class Keystone(base.Service):
 
     def schema_commands(self) -> list[processes.Command]:
         """Make the database, the keys, and the admin's user, project, role and endpoint."""
-        keystone_manage = (processes.program("keystone-manage"), "--config-file", self._config)
+        keystone_manage = (processes.program("keystone-manage"), "--config-file", str(self._config))
         # The password travels in the environment, which only this user can read: an argument is
         # visible to everybody on the machine.
         password = {"OS_BOOTSTRAP_PASSWORD": self.directory.secret("user:admin")}
@@ -83,7 +80,7 @@ class Keystone(base.Service):
                         "keystone.wsgi.api:application",
                         str(self.port("keystone")),
                     ),
-                    {"OS_KEYSTONE_CONFIG_FILES": self._config},
+                    {"OS_KEYSTONE_CONFIG_FILES": str(self._config)},
                 ),
                 self.port("keystone"),
                 self.endpoint,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tripleo_common.undercloud import processes, state
 from tripleo_common.undercloud.services import base
 
@@ -13,17 +15,22 @@ class Mistral(base.Service):
     """The workflow service, with this project's actions loaded."""
 
     name = "mistral"
+    config_name = "mistral.conf"
     distribution = "mistral"
     service_type = "workflowv2"
     path = "/v2"
     ports = {"mistral": 8989}
 
     @property
-    def _config(self) -> Path:
-        return self.directory.etc(self.unit) / "mistral.conf"
+    def _clouds(self) -> Path:
+        return self.directory.etc(self.unit) / "clouds.yaml"
 
     def configure(self) -> None:
-        """Write mistral.conf."""
+        """Write mistral.conf, and the file with the clouds that an action's ``cloud`` can name."""
+        if not self._clouds.exists():
+            # Once: whoever runs the undercloud adds clouds to it.
+            clouds = yaml.safe_dump(self.directory.clouds(), sort_keys=False)
+            state.write_private(self._clouds, clouds)
         self.directory.data(self.unit).mkdir(mode=0o700, parents=True, exist_ok=True)
         state.write_ini(
             self._config,
@@ -51,7 +58,10 @@ class Mistral(base.Service):
             processes.Spec(
                 "mistral",
                 processes.Command(
-                    processes.python("tripleo_common.undercloud.servers.mistral", str(self._config))
+                    processes.python(
+                        "tripleo_common.undercloud.servers.mistral", str(self._config)
+                    ),
+                    {"OS_CLIENT_CONFIG_FILE": str(self._clouds)},
                 ),
                 self.port("mistral"),
                 self.endpoint,

@@ -16,6 +16,7 @@ class Swift(base.Service):
     """Proxy, account, container and object server."""
 
     name = "swift"
+    config_name = "swift.conf"
     distribution = "swift"
     service_type = "object-store"
     path = "/v1/AUTH_%(project_id)s"
@@ -31,7 +32,7 @@ class Swift(base.Service):
     def _etc(self) -> Path:
         return self.directory.etc(self.unit)
 
-    def _config(self, server: str) -> Path:
+    def _server_config(self, server: str) -> Path:
         return self._etc / f"{server}-server.conf"
 
     def configure(self) -> None:
@@ -39,7 +40,7 @@ class Swift(base.Service):
         devices = self.directory.data(self.unit)
         (devices / "disk").mkdir(mode=0o700, parents=True, exist_ok=True)
         state.write_ini(
-            self._etc / "swift.conf",
+            self._config,
             {
                 "swift-hash": {
                     "swift_hash_path_suffix": self.directory.secret(f"{self.unit}-hash"),
@@ -49,7 +50,7 @@ class Swift(base.Service):
         )
         for server in _BACKENDS:
             state.write_ini(
-                self._config(server),
+                self._server_config(server),
                 {
                     "DEFAULT": {
                         **self._server(f"swift-{server}"),
@@ -80,7 +81,7 @@ class Swift(base.Service):
         }
         filters["keystoneauth"]["operator_roles"] = "admin,member"
         state.write_ini(
-            self._config("proxy"),
+            self._server_config("proxy"),
             {
                 "DEFAULT": self._server("swift-proxy"),
                 "pipeline:main": {
@@ -137,7 +138,7 @@ class Swift(base.Service):
                 processes.Command(
                     (
                         processes.program(f"swift-{server}-server"),
-                        str(self._config(server)),
+                        str(self._server_config(server)),
                         "--verbose",
                     )
                 ),
