@@ -56,7 +56,7 @@ say "Deploying it"
 follow tripleo.deployment.v1.deploy_plan "{\"container\": \"$plan\", \"timeout\": 30}" "$plan"
 
 say "What stands now"
-python "$tree/tools/show_stack.py" "$plan" hosts roles endpoints
+python "$tree/tools/show_stack.py" "$plan" hosts EnabledServices endpoints
 
 if [ -n "$delete" ]; then
     say "Deleting stack and plan"
