@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
 import tempfile
@@ -49,13 +50,14 @@ class Clients:
 
     def __init__(self, made: lifecycle.Undercloud) -> None:
         """Log in."""
-        session = made.session()
-        self.session = session
-        self.heat = heat_client.Client("1", session=session)
-        self.mistral = mistral_client.client(
-            session=session,
-            mistral_url=session.get_endpoint(service_type="workflowv2", interface="public"),
-        )
+        self.session = made.session()
+        self.heat = heat_client.Client("1", session=self.session)
+
+    @functools.cached_property
+    def mistral(self) -> Any:
+        """The client of Mistral, where the undercloud has one."""
+        url = self.session.get_endpoint(service_type="workflowv2", interface="public")
+        return mistral_client.client(session=self.session, mistral_url=url)
 
     def workflow(self, name: str, **inputs: Any) -> dict[str, Any]:
         """Run a workflow to its end, which must be good; return its output."""

@@ -23,13 +23,15 @@ CASES = (
 
 
 def template(resources: int) -> dict[str, object]:
-    """Return a stack of nested stacks."""
+    """Return a stack of nested stacks, in a chain as a role's services are."""
     each = max(1, resources // NESTED)
     child = "heat_template_version: 2021-04-16\nresources:\n" + "".join(
         f"  v{n}: {{type: OS::Heat::Value, properties: {{value: {n}}}}}\n" for n in range(each)
     )
-    root = "heat_template_version: 2021-04-16\nresources:\n" + "".join(
-        f"  n{n}: {{type: child.yaml}}\n" for n in range(NESTED)
+    root = (
+        "heat_template_version: 2021-04-16\nresources:\n  chain:\n"
+        "    type: OS::Heat::ResourceChain\n    properties:\n      concurrent: true\n"
+        f"      resources: [{', '.join(['child.yaml'] * NESTED)}]\n"
     )
     return {"template": root, "files": {"child.yaml": child}}
 
