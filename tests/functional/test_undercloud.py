@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import testtools
 import yaml
+from mistralclient.api import client as mistral_client
 
 from tests.functional import base
-from tripleo_common.undercloud import processes, state
+from tripleo_common.undercloud import lifecycle, processes, state
 
 PROGRAM = str(base.PROGRAMS / "tripleo-undercloud")
 
@@ -140,6 +141,52 @@ class TestLife(OwnUndercloud):
         env = f"{PROGRAM} env --state-dir {self.root} --region {region}"
         script = f'eval "$({env})"; exec "$@"'
         return subprocess.check_output(["bash", "-c", script, "bash", *words], text=True)
+
+
+class TestServiceDown(OwnUndercloud):
+    def test_a_service_that_is_down_is_named_and_nothing_is_half_made(self):
+        run("up", *self.where, "--ports", "free", "--without", "ironic,glance")
+        made = lifecycle.Undercloud(state.StateDir(self.root))
+        session = made.session()
+        url = session.get_endpoint(service_type="workflowv2", interface="public")
+        mistral = mistral_client.client(session=session, mistral_url=url)
+
+        def workflow(name, **inputs):
+            execution = mistral.executions.create(f"tripleo.{name}", workflow_input=inputs)
+            ended = base.wait_for(
+                lambda: (e := mistral.executions.get(execution.id)).state != "RUNNING" and e, name
+            )
+            return ended.state, json.loads(ended.output)
+
+        create = "plan_management.v1.create_default_deployment_plan"
+        self.assertEqual("SUCCESS", workflow(create, container="good")[0])
+        for process, service, name, container in (
+            ("heat", "orchestration", "deployment.v1.deploy_plan", "good"),
+            ("heat", "orchestration", "plan_management.v1.delete_deployment_plan", "good"),
+            ("swift-proxy", "object-store", create, "other"),
+            ("swift-proxy", "object-store", "plan_management.v1.update_deployment_plan", "good"),
+            ("swift-proxy", "object-store", "plan_management.v1.list_plans", None),
+        ):
+            processes.stop([process], made.directory)
+            ended, output = workflow(name, **({"container": container} if container else {}))
+            self.assertEqual(("ERROR", "FAILED"), (ended, output["status"]), output)
+            self.assertEqual("ServiceUnavailable", output["error"]["type"], output)
+            self.assertIn(service, output["message"])
+            self.assertIn("cannot be reached", output["message"])
+        run("up", *self.where)
+        ended, output = workflow("plan_management.v1.list_plans")
+        self.assertEqual(["good"], output["plans"])
+        self.assertEqual({"good"}, {e.name for e in mistral.environments.list()})
+
+    def test_an_up_that_is_told_to_end_leaves_nothing_running(self):
+        with subprocess.Popen(
+            [PROGRAM, "up", *self.where, "--ports", "free"], stdout=subprocess.PIPE, text=True
+        ) as starting:
+            base.wait_for(self.members, "something has been started")
+            starting.terminate()
+            starting.wait(base.SECONDS)
+        self.assertEqual(130, starting.returncode)
+        self.assertEqual([], self.members())
 
 
 class TestErrors(OwnUndercloud):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -201,11 +202,16 @@ class _App(app.App):  # type: ignore[misc]
 def main() -> int:
     """Run the command; an error is one sentence and exit code 1."""
     os.umask(0o077)
+    # As Ctrl-C: an "up" that is told to end stops what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     undercloud = _App()
     try:
         code = undercloud.run(sys.argv[1:])
     except BrokenPipeError:
         return 0
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
     return code or undercloud.exit_code
 
 
