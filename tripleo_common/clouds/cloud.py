@@ -180,8 +180,10 @@ def open_cloud(
         home = open_home(security, limit)
         return Cloud(None, home.session, limit, action_region, *home._wanted)
     configuration = openstack.config.OpenStackConfig()
-    if cloud not in configuration.get_cloud_names():
-        raise exceptions.CloudNotFound(cloud, configuration.get_cloud_names())
+    # Where there is no file, openstacksdk speaks of a cloud "defaults".
+    available = set(configuration.get_cloud_names()) - {"defaults"}
+    if cloud not in available:
+        raise exceptions.CloudNotFound(cloud, available)
     try:
         region = configuration.get_one(cloud=cloud)
     except sdk_exceptions.ConfigException as error:

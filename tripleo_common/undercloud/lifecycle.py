@@ -77,6 +77,7 @@ class Undercloud:
             missing = [s for s in specs if not processes.find(s.name, self.directory)]
             wanted = identity.digest(units, self.directory.regions)
             if not missing and self.directory.done("identity") == wanted:
+                self._load_workbooks(units)
                 return False
             for spec in missing:
                 processes.check_port(spec)
@@ -208,13 +209,17 @@ class Undercloud:
                     break
             front = unit.specs()[-1]
             self._wait(front, lambda: unit.probe(session))
-            if isinstance(unit, services.Mistral):
-                loaded = load_workbooks(session, unit.endpoint)
-                self._report(unit.unit, f"{loaded} workbooks loaded")
+            self._load_workbooks([unit])
             self._report(unit.unit, f"answers at {unit.base_url}")
         except BaseException:
             self._failed.set()
             raise
+
+    def _load_workbooks(self, units: list[services.Service]) -> None:
+        for unit in units:
+            if isinstance(unit, services.Mistral):
+                loaded = load_workbooks(self.session(), unit.endpoint)
+                self._report(unit.unit, f"{loaded} workbooks loaded")
 
     def _wait(self, spec: processes.Spec, question: Callable[[], object]) -> None:
         last: Exception | None = None
