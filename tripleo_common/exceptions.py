@@ -91,10 +91,10 @@ class ContainerNotFound(TripleOError):
     def __init__(self, plan: str) -> None:
         """Name the container and the ways to get one."""
         super().__init__(
-            f"There is no container {plan!r} in this cloud and region. If it is in another one, "
-            "name that (action_region, cloud). Otherwise create it with tripleo.plan.create_container "
-            "and upload the templates into it, or use the default templates "
-            "(use_default_templates).",
+            f"There is no container {plan!r} in this cloud and region. If it is in another, "
+            "name that (action_region, cloud). Otherwise create it with "
+            "tripleo.plan.create_container and upload the templates into it, or use the default "
+            "templates (use_default_templates).",
             plan=plan,
         )
 
