@@ -40,6 +40,17 @@ class Names(base.TestCase):
         self.assertIn(repr(names[-1]), error.message)
 
 
+class Versions(WithServices):
+    def test_a_package_that_is_missing_is_named_with_the_way_to_get_it(self):
+        """A service whose distribution this environment does not have."""
+        unit = self.build(regions=1)[0]
+        absent = type("Absent", (type(unit),), {"distribution": "no-such-distribution"})
+        missing = absent(self.directory, self.directory.regions[0])
+        error = self.assertRaises(exceptions.UndercloudError, lambda: missing.version)
+        self.assertIn("no-such-distribution is not installed", error.message)
+        self.assertIn("tripleo-common[undercloud]", error.message)
+
+
 class Build(WithServices):
     def test_each_region_has_its_own_swift_and_heat_and_shares_the_rest(self):
         self.assertEqual(
