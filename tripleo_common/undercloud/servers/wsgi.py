@@ -16,6 +16,7 @@ from typing import Any
 from cheroot import wsgi
 
 from tripleo_common.undercloud import state
+from tripleo_common.undercloud.servers import sqlite
 
 _THREADS = 8
 
@@ -57,6 +58,7 @@ def main() -> None:
     application, port = sys.argv[1:]
     # The services read their own options from what is left.
     del sys.argv[1:]
+    sqlite.make_concurrent()
     module, _, name = application.partition(":")
     serve(getattr(importlib.import_module(module), name), int(port))
 
