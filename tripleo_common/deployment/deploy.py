@@ -39,13 +39,20 @@ def deploy(
     before = stacks.find(store.cloud, plan)
     action = "UPDATE" if before else "CREATE"
     identifier = identifier or str(int(time.time()))
-    if before and states.phase(before.stack_status) is states.Phase.IN_PROGRESS:
+    if before:
         # Not the parameter DeployIdentifier: it is left empty on request, and is shown by Heat only
         # if the template has it.
         ours = f"tripleo-request-{identifier}" in (getattr(before, "tags", None) or [])
-        if ours and before.stack_status != "DELETE_IN_PROGRESS":
+        phase = states.phase(before.stack_status)
+        # A request that has failed may be made again; one that Heat has begun or done may not.
+        if (
+            ours
+            and phase is not states.Phase.FAILED
+            and before.stack_status != "DELETE_IN_PROGRESS"
+        ):
             return _accepted(plan, before.id, action)
-        raise exceptions.StackBusy(plan, before.id, before.stack_status)
+        if phase is states.Phase.IN_PROGRESS:
+            raise exceptions.StackBusy(plan, before.id, before.stack_status)
     given = plans.heat_input(
         rendered,
         variables,
