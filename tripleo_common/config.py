@@ -89,6 +89,50 @@ OPTIONS = [
         min=1,
         help="Seconds that rendering a plan's Jinja2 templates may take.",
     ),
+    cfg.IntOpt(
+        "render_memory_mib",
+        default=1024,
+        min=128,
+        help="MiB of address space that rendering a plan's Jinja2 templates may take; it is done "
+        "in a process of its own.",
+    ),
+    cfg.FloatOpt(
+        "lock_wait",
+        default=60,
+        min=0,
+        help="Seconds for which a change of a plan waits for another change of it to end, unless "
+        "its input lock_wait says otherwise.",
+    ),
+    cfg.IntOpt(
+        "revisions_kept",
+        default=20,
+        min=1,
+        help="How many revisions of a plan are kept. Those that were deployed are kept besides.",
+    ),
+    cfg.StrOpt(
+        "encryption_keys_file",
+        help="File with the keys that secrets of plans are encrypted with: one Fernet key per "
+        "line, the newest first. New secrets are encrypted with the first; all of them decrypt. "
+        "Every executor needs the same file, readable for it alone.",
+    ),
+    cfg.ListOpt(
+        "source_schemes",
+        default=["https"],
+        help="URL schemes from which templates of plans may be taken (source_url): https, http, "
+        "ssh, git, file.",
+    ),
+    cfg.ListOpt(
+        "source_hosts",
+        default=[],
+        help="Hosts from which templates of plans may be taken (source_url), as host or "
+        "host:port; *.example.org stands for all below. None by default.",
+    ),
+    cfg.IntOpt(
+        "source_timeout",
+        default=120,
+        min=1,
+        help="Seconds that fetching templates from a source_url may take.",
+    ),
 ]
 
 

@@ -161,6 +161,153 @@ class TemplateInvalid(FileInvalid):
     """A Jinja2 template cannot be rendered."""
 
 
+class PlanLocked(TripleOError):
+    """Somebody else is changing the plan."""
+
+    def __init__(self, plan: str, owner: str, reason: str, age: float) -> None:
+        """Name the plan, who changes it, why, and for how many seconds by now."""
+        super().__init__(
+            f"Plan {plan} is being changed by {owner} ({reason}), since {age:.0f} seconds. Try "
+            "again when that has ended, or wait for it (input lock_wait, in seconds).",
+            plan=plan,
+            owner=owner,
+            reason=reason,
+            age=age,
+        )
+
+
+class PlanChanged(TripleOError):
+    """Others wrote to the plan, past its lock, whenever a change was about to be committed."""
+
+    def __init__(self, plan: str, what: str) -> None:
+        """Name the plan and what changed under our hands."""
+        super().__init__(
+            f"Plan {plan} was not changed: {what} at the same time. Try again.",
+            plan=plan,
+            what=what,
+        )
+
+
+class RevisionNotFound(TripleOError):
+    """The plan has no such revision, or has it no more."""
+
+    def __init__(self, plan: str, revision: object, available: Iterable[int]) -> None:
+        """Name the plan, the revision and those that are kept."""
+        numbers = sorted(available)
+        super().__init__(
+            f"Plan {plan} has no revision {revision}. Revisions: "
+            f"{', '.join(str(number) for number in numbers[-20:]) or 'none'} (option "
+            "revisions_kept of the group [tripleo] says how many are kept).",
+            plan=plan,
+            revision=revision,
+            available=numbers[-100:],
+        )
+
+
+class RevisionCorrupt(TripleOError):
+    """What is stored of a revision is not what was stored."""
+
+    def __init__(self, plan: str, revision: object, problem: str) -> None:
+        """Name the plan, the revision and what is wrong with it."""
+        super().__init__(
+            f"Revision {revision} of plan {plan} cannot be read: {problem}. Roll back to another "
+            "revision (tripleo.plan.history, tripleo.plan.rollback), or upload the templates "
+            "again and update the plan.",
+            plan=plan,
+            revision=revision,
+            problem=problem,
+        )
+
+
+class EnvironmentNotFound(TripleOError):
+    """An environment was named that the plan does not have."""
+
+    def __init__(self, paths: Iterable[str], available: Iterable[str]) -> None:
+        """Name those that are not there, and those that are."""
+        missing, there = sorted(paths), sorted(available)
+        super().__init__(
+            f"The plan has no environment {one_of(missing)}. Environments: {one_of(there)}.",
+            paths=missing,
+            available=there[:100],
+        )
+
+
+class CapabilitiesConflict(TripleOError):
+    """A choice of environments breaks rules of the plan's capabilities map."""
+
+    def __init__(self, faults: list[dict[str, Any]]) -> None:
+        """Name every broken rule.
+
+        :param faults: ``{"rule", "files", "message"}`` of each: which rule, between which files,
+            and a sentence that ends with what would satisfy it.
+        """
+        told = " ".join(str(fault["message"]) for fault in faults[:10])
+        more = f" And {len(faults) - 10} more." if len(faults) > 10 else ""
+        super().__init__(
+            f"These environments do not go together, so nothing was changed. {told}{more}",
+            faults=faults,
+        )
+
+
+class ParametersInvalid(TripleOError):
+    """Values are not what their parameters allow."""
+
+    def __init__(self, faults: list[dict[str, Any]]) -> None:
+        """Name every fault.
+
+        :param faults: ``{"name", "value", "problem", "allowed"}`` of each. The value of a hidden
+            parameter is masked.
+        """
+        told = "; ".join(f"{fault['name']}: {fault['problem']}" for fault in faults[:10])
+        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+        super().__init__(
+            f"Nothing was changed, because of {len(faults)} faulty "
+            f"{'parameter' if len(faults) == 1 else 'parameters'}. {told}{more}.",
+            faults=faults,
+        )
+
+
+class RolesInvalid(TripleOError):
+    """A choice of roles does not work."""
+
+    def __init__(self, faults: list[dict[str, Any]]) -> None:
+        """Name every fault.
+
+        :param faults: ``{"role", "problem"}`` of each.
+        """
+        told = "; ".join(f"role {fault['role']}: {fault['problem']}" for fault in faults[:10])
+        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+        super().__init__(f"The plan's roles were not changed. {told}{more}.", faults=faults)
+
+
+class EncryptionKeyMissing(TripleOError):
+    """The executors have no key, so no secret can be stored or read."""
+
+    def __init__(self, problem: str) -> None:
+        """Say what is wrong with the configured file of keys."""
+        super().__init__(
+            f"No secret can be stored or read: {problem} (option encryption_keys_file of the "
+            "group [tripleo], on every executor).",
+            problem=problem,
+        )
+
+
+class SecretUnreadable(TripleOError):
+    """A stored secret does not open with any key of the executors, or with a passphrase."""
+
+    def __init__(self, name: str, way: str) -> None:
+        """Name the secret (never its value) and what would open it."""
+        super().__init__(f"The secret {name} cannot be decrypted. {way}", name=name)
+
+
+class SourceInvalid(TripleOError):
+    """Templates cannot be had from where an input says."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        """Name the source, without credentials, and what is wrong."""
+        super().__init__(f"No templates can be taken from {url}: {problem}", url=url)
+
+
 class RegionNotFound(TripleOError):
     """No such region, or the service is not there."""
 
