@@ -1,5 +1,8 @@
+import os
+
 import ddt
 import fixtures
+from testtools import matchers
 
 from tests.unit import base, fakes
 from tripleo_common import exceptions
@@ -32,6 +35,7 @@ class FakeTime:
         return self.clock.now
 
 
+@ddt.ddt
 class Outputs(base.TestCase):
     """Which files a template becomes: the naming that clients and templates rely on."""
 
@@ -84,13 +88,70 @@ class Outputs(base.TestCase):
     def test_what_is_no_template_is_not_touched(self):
         self.assertEqual({}, self.render("a.yaml", "b.j2", "c.j2.yaml.orig"))
 
-    def test_excluded_outputs_are_not_made(self):
-        made = self.render(
-            "a.j2.yaml",
-            "b.role.j2.yaml",
-            **{"j2_excludes.yaml": "name: [a.yaml, compute-b.yaml]"},
+    def test_nic_configuration_lies_anywhere_below_the_directory_of_that_name(self):
+        made = self.render("network/config.role.j2.yaml", "my-network/config/x.role.j2.yaml")
+        self.assertEqual(
+            {
+                "network/controller.yaml",
+                "network/compute.yaml",
+                "my-network/config/controller.yaml",
+                "my-network/config/compute.yaml",
+            },
+            set(made),
         )
-        self.assertEqual({"controller-b.yaml"}, set(made))
+
+    def test_network_is_enabled_unless_it_says_false(self):
+        networks = "".join(
+            f"- {{name: N{number}, enabled: {value}}}\n"
+            for number, value in enumerate(("null", "true", "false", "0", "''"))
+        )
+        made = self.render("network.network.j2.yaml", **{"network_data.yaml": networks})
+        self.assertEqual({"n0.yaml", "n1.yaml", "n3.yaml", "n4.yaml"}, set(made))
+
+    def test_excluded_outputs_of_roles_and_networks_are_not_made(self):
+        made = self.render(
+            "b.role.j2.yaml",
+            "n/network.network.j2.yaml",
+            **{"j2_excludes.yaml": "name: [compute-b.yaml, n/storage.yaml, storage.yaml]"},
+        )
+        self.assertEqual({"controller-b.yaml", "n/internal_api.yaml"}, set(made))
+
+    def test_plain_template_cannot_be_excluded(self):
+        made = self.render("a.j2.yaml", **{"j2_excludes.yaml": "name: [a.yaml, a.j2.yaml]"})
+        self.assertEqual({"a.yaml"}, set(made))
+
+    @ddt.data(".a.j2.yaml", ".git/a.j2.yaml", "d/.e/a.j2.yaml", "d/.j2.yaml", "../a.j2.yaml")
+    def test_hidden_template_is_not_rendered(self, path):
+        self.assertEqual({}, self.render(path, **{path: "{{ wrong"}))
+
+    @ddt.data("a.role.j2.yaml", "network.network.j2.yaml")
+    def test_two_of_the_same_output_are_refused(self, path):
+        other = {
+            "a.role.j2.yaml": "controller-a.j2.yaml",
+            "network.network.j2.yaml": "storage.j2.yaml",
+        }[path]
+        error = self.assertRaises(exceptions.TemplateInvalid, self.render, path, other)
+        self.assertIn(other.replace(".j2", ""), error.message)
+
+    def test_each_file_is_announced_before_it_is_read(self):
+        announced = []
+        error = self.assertRaises(
+            exceptions.TemplateInvalid,
+            render.render,
+            {"roles_data.yaml": ROLES, "a.j2.yaml": "x", "b.j2.yaml": "{{ x }}", "c.j2.yaml": "x"},
+            announce=announced.append,
+        )
+        self.assertEqual("b.j2.yaml", error.path)
+        self.assertEqual(
+            [
+                "roles_data.yaml",
+                "network_data_default.yaml",
+                "j2_excludes.yaml",
+                "a.j2.yaml",
+                "b.j2.yaml",
+            ],
+            announced,
+        )
 
     def test_plan_without_roles_and_networks_renders_its_plain_templates(self):
         self.assertEqual(
@@ -110,18 +171,92 @@ class Data(base.TestCase):
         self.assertEqual("is Controller", made["controller-a.yaml"])
 
     def test_role_is_the_whole_role_where_the_template_reads_its_name(self):
-        text = "{{role.name}} {{role.tags|default([])|join}}"
+        text = "{{role.name}} {{role.tags|join}}"
         made = render.render({"roles_data.yaml": ROLES, "a.role.j2.yaml": text})
         self.assertEqual("Controller primary", made["controller-a.yaml"])
-        self.assertEqual("Compute ", made["compute-a.yaml"])
+        self.assertEqual("Compute compute", made["compute-a.yaml"])
 
-    def test_all_roles_and_networks_are_there_in_every_template(self):
-        text = "{% for r in roles %}{{r.name}} {% endfor %}{{ networks|length }}"
-        self.assertEqual("Controller Compute 3", rendered(text))
+    @ddt.data(
+        ("Controller", "[]", []),
+        ("Controller", "null", []),
+        ("Compute", "[]", ["compute"]),
+        ("Compute", "[x, compute]", ["x", "compute"]),
+        ("ComputeHCI", "[x]", ["x", "compute"]),
+        ("ComputeOvsDpdkSriov", "[]", ["compute", "ovsdpdk"]),
+        ("ComputeOvsDpdk", "[ovsdpdk]", ["ovsdpdk", "compute"]),
+        ("DistributedComputeHCI", "[]", ["compute"]),
+        ("HciCephAll", "[]", ["compute"]),
+        ("CephStorage", "[]", ["ceph", "storage"]),
+        ("ObjectStorage", "[]", ["storage"]),
+        ("BlockStorage", "[storage]", ["storage"]),
+        ("MyCompute", "[]", []),
+        ("computer", "[]", []),
+    )
+    @ddt.unpack
+    def test_role_has_the_tags_that_its_name_stands_for(self, name, tags, expected):
+        files = {"roles_data.yaml": f"- {{name: {name}, tags: {tags}}}"}
+        made = render.render({**files, "a.j2.yaml": "{{ roles[0].tags|join(' ') }}"})
+        self.assertEqual(expected, made["a.yaml"].split())
 
-    def test_network_has_its_place_and_its_lower_name(self):
+    def test_tags_of_one_role_are_not_those_of_another_with_the_same_alias(self):
+        roles = "- {name: Compute, tags: &t [x]}\n- {name: Controller, tags: *t}\n"
+        text = "{% for role in roles %}{{ role.tags|join }} {% endfor %}"
+        self.assertEqual("xcompute x ", rendered(text, **{"roles_data.yaml": roles}))
+
+    def test_every_kind_of_template_reads_what_is_for_it(self):
+        for path, expected in (
+            ("a.j2.yaml", ["roles", "networks"]),
+            ("compute.role.j2.yaml", ["networks", "role"]),
+            ("network.network.j2.yaml", ["network"]),
+        ):
+            text = "".join(
+                f"{{% if {name} is defined %}}{name} {{% endif %}}"
+                for name in ("roles", "networks", "role", "network")
+            )
+            files = {"roles_data.yaml": ROLES, "network_data.yaml": NETWORKS, path: text}
+            for made in render.render(files).values():
+                self.assertEqual(expected, made.split())
+
+    def test_network_has_its_place_and_its_lower_name_if_it_is_enabled(self):
         text = "{% for n in networks %}{{n.idx}}{{n.name_lower}} {% endfor %}"
-        self.assertEqual("0internal_api 1storage 2old ", rendered(text))
+        self.assertEqual("0internal_api 1storage 2 ", rendered(text))
+
+    @ddt.data(
+        ({}, None, "0"),
+        ({"network_data_default.yaml": "- name: A"}, None, "1"),
+        ({"network_data_default.yaml": "- name: A", "network_data.yaml": "[]"}, None, "0"),
+        ({"n.yaml": "- name: A", "network_data.yaml": "[]"}, "n.yaml", "1"),
+        ({"d/n.yaml": "- name: A"}, "./d/n.yaml", "1"),
+    )
+    @ddt.unpack
+    def test_networks_file_can_be_chosen_and_has_a_default(self, files, chosen, expected):
+        files = {**files, "a.j2.yaml": "{{ networks|length }}"}
+        self.assertEqual({"a.yaml": expected}, render.render(files, networks_file=chosen))
+
+    def test_roles_file_can_be_chosen(self):
+        files = {"roles_data.yaml": ROLES, "d/r.yaml": "- name: A", "a.role.j2.yaml": "{{role}}"}
+        self.assertEqual({"a-a.yaml": "A"}, render.render(files, roles_file="d/r.yaml"))
+
+    @ddt.data("roles_file", "networks_file")
+    def test_chosen_file_that_is_not_there_is_named(self, choice):
+        error = self.assertRaises(
+            exceptions.FileNotInPlan, render.render, {"a.j2.yaml": ""}, **{choice: "d/x.yaml"}
+        )
+        self.assertEqual("d/x.yaml", error.path)
+
+    @ddt.data("roles_file", "networks_file")
+    def test_chosen_file_that_is_wrong_is_named(self, choice):
+        error = self.assertRaises(
+            exceptions.YAMLInvalid, render.render, {"d/x.yaml": "5"}, **{choice: "d/x.yaml"}
+        )
+        self.assertEqual("d/x.yaml", error.path)
+
+    @ddt.data("../x.yaml", "/etc/passwd", "http://h/x", "", 5, ["a"], {"a": 1})
+    def test_choice_that_is_no_path_of_the_plan_is_refused(self, path):
+        for choice in ("roles_file", "networks_file"):
+            self.assertRaises(
+                exceptions.PathInvalid, render.render, {"a.j2.yaml": ""}, **{choice: path}
+            )
 
     def test_key_that_a_role_does_not_have_is_empty(self):
         self.assertEqual("[]", rendered("[{{ roles[0].nothing }}]"))
@@ -168,6 +303,9 @@ class Data(base.TestCase):
         ("network_data.yaml", "- [unclosed"),
         ("roles_data.yaml", "- {name: ../x}"),
         ("roles_data.yaml", "a: 1"),
+        ("roles_data.yaml", "- {name: A, tags: x}"),
+        ("roles_data.yaml", "- {name: A, tags: {x: 1}}"),
+        ("network_data_default.yaml", "- 5"),
         ("j2_excludes.yaml", "name: a.yaml"),
         ("j2_excludes.yaml", "- a.yaml"),
     )
@@ -194,6 +332,18 @@ class Include(base.TestCase):
         )
         self.assertEqual("deep", made["a.yaml"])
 
+    def test_include_in_an_include_is_first_sought_beside_the_template_then_from_the_root(self):
+        files = {"a/t.j2.yaml": "{% include 'b/i' %}", "b/i": "{% include 'c' %}", "b/c": "parent"}
+        self.assertEqual("parent", render.render(files)["a/t.yaml"])
+        files["c"] = "root"
+        self.assertEqual("root", render.render(files)["a/t.yaml"])
+        files["a/c"] = "template"
+        self.assertEqual("template", render.render(files)["a/t.yaml"])
+
+    def test_include_that_may_be_missing_may(self):
+        text = "{% include 'x' ignore missing %}{% include ['x', 'y'] %}"
+        self.assertEqual("found", rendered(text, y="found"))
+
     def test_macro_can_be_imported(self):
         made = render.render(
             {
@@ -214,9 +364,35 @@ class Include(base.TestCase):
         error = self.assertRaises(exceptions.FileNotInPlan, render.render, files)
         self.assertEqual(("nothing.yaml", "d/a.j2.yaml"), (error.path, error.referrer))
 
-    def test_includes_in_a_circle_end_in_a_typed_error(self):
-        files = {"a.j2.yaml": "{% include 'b' %}", "b": "{% include 'a.j2.yaml' %}"}
-        self.assertRaises(exceptions.TemplateInvalid, render.render, files)
+    @ddt.data(
+        ({"a.j2.yaml": "a.j2.yaml"}, "a.j2.yaml -> a.j2.yaml"),
+        ({"a.j2.yaml": "d/b", "d/b": "../a.j2.yaml"}, "a.j2.yaml -> d/b -> a.j2.yaml"),
+        ({"a.j2.yaml": "b", "b": "c", "c": "d", "d": "b"}, "b -> c -> d -> b"),
+    )
+    @ddt.unpack
+    def test_circle_of_includes_is_named(self, includes, circle):
+        for way in ("include '{}'", "extends '{}'", "import '{}' as x"):
+            files = {
+                path: "{% " + way.format(included) + " %}" for path, included in includes.items()
+            }
+            error = self.assertRaises(exceptions.TemplateInvalid, render.render, files)
+            self.assertThat(error.message, matchers.EndsWith(f": {circle}"))
+            self.assertEqual(circle.split()[0], error.path)
+
+    def test_circle_is_told_from_what_is_included_besides(self):
+        files = {
+            "a.j2.yaml": "{% include 'x' %}{% include 'b' %}",
+            "x": "{% include 'y' %}{% include 'y' %}",
+            "y": "y",
+            "b": "{% include 'x' %}{% include 'c' %}",
+            "c": "{% include 'y' %}{% include 'b' %}",
+        }
+        error = self.assertRaises(exceptions.TemplateInvalid, render.render, files)
+        self.assertIn(": b -> c -> b", error.message)
+
+    def test_circle_that_ends_is_allowed(self):
+        text = "{{ n.i }}{% set n.i = n.i - 1 %}{% if n.i %}{% include 'b' %}{% endif %}"
+        self.assertEqual("321", rendered("{% set n = namespace(i=3) %}{% include 'b' %}", b=text))
 
 
 @ddt.ddt
@@ -247,6 +423,30 @@ class Errors(base.TestCase):
     def test_undefined_variable_or_failing_expression_names_file_and_line(self, text):
         error = self.invalid({"roles_data.yaml": ROLES, "d/a.j2.yaml": text})
         self.assertEqual(("d/a.j2.yaml", 2), (error.path, error.line))
+
+    @ddt.data(
+        "{{ ('x' * 1000000)|int(y) }}",
+        "{{ [].append('x' * 1000000, 1) }}",
+        "{% include 'x' * 1000000 %}",
+        "{% include 'http:' ~ 'x' * 1000000 %}",
+        "{{ 'x'|attr('y' * 1000000)|int(z) }}",
+        "{% " + "x" * 1000000 + " %}",
+        "{{ " + "x" * 1000000 + " }}",
+    )
+    def test_error_that_holds_megabytes_is_cut(self, text):
+        error = self.assertRaises(exceptions.TripleOError, rendered, text)
+        self.assertLess(len(str(error.to_dict())), 2000)
+
+    def test_templates_are_not_sought_among_the_files_of_the_machine(self):
+        directory = self.temporary()
+        self.useFixture(fixtures.MonkeyPatch("sys.path", [directory]))
+        # A reader would wait for ever.
+        os.mkfifo(os.path.join(directory, "b"))
+        cwd = os.getcwd()
+        self.addCleanup(os.chdir, cwd)
+        os.chdir(directory)
+        error = self.invalid({"a.j2.yaml": "{% include 'b' %}", "b": "{{ nope }}"})
+        self.assertEqual(("b", 1), (error.path, error.line))
 
     def test_undefined_variable_is_named(self):
         self.assertIn("'misspelt'", self.invalid({"a.j2.yaml": "{{ misspelt }}"}).message)
@@ -334,6 +534,25 @@ class Sandbox(base.TestCase):
         self.assertIn("render_timeout", error.message)
         self.assertEqual("a.j2.yaml", error.path)
 
-    def test_recursion_ends_in_a_typed_error(self):
-        text = "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"
-        self.assertRaises(exceptions.TemplateInvalid, rendered, text)
+    def test_path_of_an_output_is_no_longer_than_a_store_takes(self):
+        files = {"a.role.j2.yaml": "x", "roles_data.yaml": f"- name: {'R' * 1100}"}
+        error = self.assertRaises(exceptions.TemplateInvalid, render.render, files)
+        self.assertEqual("a.role.j2.yaml", error.path)
+        self.assertIn("1024", error.message)
+
+    @ddt.data(
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ " + "(" * 10000 + "1" + ")" * 10000 + " }}",
+        "{{ 1" + "+1" * 10000 + " }}",
+        "{% if 1 %}" * 2000 + "{% endif %}" * 2000,
+    )
+    def test_recursion_ends_in_a_typed_error(self, text):
+        error = self.assertRaises(exceptions.TemplateInvalid, rendered, text)
+        self.assertIn("nested too deep", error.message)
+        self.assertEqual("a.j2.yaml", error.path)
+
+    @ddt.data("\n{{ 'x' * 10**17 }}", "\n{{ 'x'.ljust(10**17) }}", "\n{{ [1] * 10**17 }}")
+    def test_full_memory_is_an_error_with_the_option(self, text):
+        error = self.assertRaises(exceptions.TemplateInvalid, rendered, text)
+        self.assertIn("render_memory_mib", error.message)
+        self.assertEqual(("a.j2.yaml", 2), (error.path, error.line))
