@@ -143,5 +143,6 @@ def list_opts() -> list[tuple[str, list[Any]]]:
 
 def options() -> Any:
     """Return the ``[tripleo]`` options of the running service."""
-    cfg.CONF.register_opts(OPTIONS, GROUP)
+    if GROUP not in cfg.CONF or OPTIONS[-1].dest not in cfg.CONF[GROUP]:
+        cfg.CONF.register_opts(OPTIONS, GROUP)
     return cfg.CONF[GROUP]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib.metadata
 import inspect
+import json
 import logging
 from typing import Any, dataclass_transform
 
@@ -11,8 +14,12 @@ from mistral_lib import actions
 
 from tripleo_common import clouds, config, exceptions
 from tripleo_common.plan import plans
+from tripleo_common.plan.changes import Change
 
 LOG = logging.getLogger(__name__)
+
+_RESULT_BYTES = 48 * 1024
+"""The largest result that goes through a workflow; with its envelope a record stays below 64 KB."""
 
 
 @dataclass_transform()
@@ -24,24 +31,27 @@ class Action(actions.Action):  # type: ignore[misc]
     does not call ``__init__`` there; so an action holds its raw inputs and nothing else.
     """
 
-    def __init_subclass__(cls) -> None:
-        """Make ``__init__`` from the annotations."""
+    _shared: dict[str, str] = {"action_region": "str | None", "cloud": "str | None"}
+
+    def __init_subclass__(cls, *, abstract: bool = False) -> None:
+        """Make ``__init__`` from the annotations.
+
+        :param abstract: it is only there for others to derive from.
+        """
         super().__init_subclass__()
-        cls.__annotations__ = {
-            **inspect.get_annotations(cls),
-            "action_region": "str | None",
-            "cloud": "str | None",
-        }
+        if abstract:
+            return
+        cls.__annotations__ = {**inspect.get_annotations(cls), **cls._shared}
         if cls.__module__ == actions.base.__name__:
             # An executor runs a class of the same name that Mistral derives from ours.
             cls.__module__ = cls.__mro__[1].__module__
-        cls.action_region = None
-        cls.cloud = None
+        for name in cls._shared:
+            setattr(cls, name, None)
         dataclasses.dataclass(eq=False, repr=False)(cls)
 
     def run(self, context: Any) -> Any:
         """Do the work and return its result, or a ``Result`` with a typed error; never raise."""
-        name = type(self).__module__.rpartition(".")[2] + "." + type(self).__name__
+        name = _name(type(self))
         request: Request | None = None
         try:
             request = Request(context, self.action_region, self.cloud)
@@ -64,11 +74,44 @@ class Action(actions.Action):  # type: ignore[misc]
         raise NotImplementedError
 
 
+class ChangeAction(Action, abstract=True):
+    """An action that changes a plan.
+
+    ``reason`` (why, for the plan's history) and ``lock_wait`` (seconds to wait for another change
+    of the plan to end; 0 to be refused at once) are appended to its inputs, both optional.
+    """
+
+    _shared = {**Action._shared, "reason": "str | None", "lock_wait": "float | None"}
+
+    def change(self, request: Request) -> Change:
+        """Return who makes this change, why, and how long it may wait.
+
+        :raises InputInvalid: reason or lock_wait are not what they must be.
+        """
+        reason, wait = getattr(self, "reason", None), getattr(self, "lock_wait", None)
+        if reason is not None and not isinstance(reason, str):
+            raise exceptions.InputInvalid("reason", "must be a text.")
+        if wait is None:
+            wait = config.options().lock_wait
+        if not isinstance(wait, int | float) or isinstance(wait, bool) or wait < 0:
+            raise exceptions.InputInvalid("lock_wait", "must be a number of seconds, 0 or more.")
+        execution = request.execution
+        return Change(
+            action=_name(type(self)),
+            user=request.user,
+            reason=(reason or "")[:1000],
+            request=execution.action_execution_id,
+            execution=execution.workflow_execution_id,
+            wait=float(wait),
+        )
+
+
 class Request:
     """One run of an action: who asked, where calls go, how much time there is.
 
     :ivar home: the cloud that the request came through.
     :ivar cloud: the cloud and region that the inputs name.
+    :ivar user: name of the user who asked.
     :ivar execution: Mistral's execution context (ids of workflow, task and action execution).
     """
 
@@ -77,6 +120,7 @@ class Request:
         options = config.options()
         deadline = clouds.Deadline(options.action_deadline, request_seconds=options.request_timeout)
         self.execution = context.execution
+        self.user = str(context.security.user_name or "unknown")
         self.home = clouds.open_home(context.security, deadline)
         self.cloud = clouds.open_cloud(context.security, action_region, cloud, deadline)
 
@@ -85,6 +129,21 @@ class Request:
         """The plans that this request is about."""
         return plans.Plans(self.home, self.cloud)
 
+    def answer(self, plan: str, kind: str, result: dict[str, Any]) -> dict[str, Any]:
+        """Return a result, or where it is, if Mistral would store it and it is large.
+
+        A caller who waits for the action itself (``run_sync``) gets all of it. A task's result is
+        stored, copied and sent about, so a large one becomes an object of the plan's archive.
+
+        :returns: the result, or ``container``, ``object`` and ``bytes`` of the JSON that it is.
+        """
+        content = json.dumps(result).encode()
+        execution = self.execution
+        is_stored = execution.action_execution_id or execution.workflow_execution_id
+        if not is_stored or len(content) <= _RESULT_BYTES:
+            return result
+        return self.plans.open(plan).archive.publish(kind, content)
+
     def names(self) -> dict[str, str]:
         """Return endpoint URL to service type; empty where not even a catalogue can be had."""
         try:
@@ -92,3 +151,18 @@ class Request:
         # Only used to word another error, which must not be hidden.
         except Exception:
             return {}
+
+
+def _name(action: type[Action]) -> str:
+    """Return the name under which Mistral knows an action."""
+    for found in action.__mro__:
+        name = _names().get(f"{found.__module__}:{found.__qualname__}")
+        if name:
+            return name
+    return f"{action.__module__.rpartition('.')[2]}.{action.__name__}"
+
+
+@functools.cache
+def _names() -> dict[str, str]:
+    entry_points = importlib.metadata.entry_points(group="mistral.actions")
+    return {entry_point.value: entry_point.name for entry_point in entry_points}

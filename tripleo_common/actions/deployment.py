@@ -9,10 +9,10 @@ from tripleo_common.actions import base
 from tripleo_common.deployment import deploy
 
 
-class Deploy(base.Action):
+class Deploy(base.ChangeAction):
     """Send a plan to Heat: create its stack, or update it. timeout is in minutes.
 
-    Result, when Heat has begun: stack (id, name) and action (CREATE or UPDATE).
+    Result, when Heat has begun: stack (id, name), action (CREATE or UPDATE) and revision.
     """
 
     timeout: int
@@ -29,6 +29,7 @@ class Deploy(base.Action):
             request.plans,
             self.container,
             self.timeout,
+            self.change(request),
             skip_deploy_identifier=self.skip_deploy_identifier,
             # The same when Mistral runs this task's action again.
             identifier=request.execution.task_execution_id,

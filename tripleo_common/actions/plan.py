@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tripleo_common import exceptions
 from tripleo_common.actions import base
 from tripleo_common.deployment import stacks
-from tripleo_common.plan import names
+from tripleo_common.plan import history, sources, tarball
 
 
 class CreateContainer(base.Action):
@@ -17,32 +19,62 @@ class CreateContainer(base.Action):
         request.plans.create_container(self.container)
 
 
-class Create(base.Action):
-    """Make a plan of the templates in its container. Result: nothing."""
+class Create(base.ChangeAction):
+    """Make a plan of the templates in its container, of the default ones, or of a source_url.
+
+    Also from a directory or tarball of the executor (templates_path). An exported plan's secrets
+    come along if its passphrase is given. With sync false the container gets the files that clients
+    read by name, and tripleo.plan.sync is to be called for the others; the plan is usable at once.
+    Result: revision and synced (whether the container shows all files).
+    """
 
     container: str
     source_url: str | None = None
+    use_default_templates: bool = False
+    templates_path: str | None = None
+    generate_passwords: bool = True
+    passphrase: str | None = None
+    sync: bool = True
 
-    def perform(self, request: base.Request) -> None:
-        _refuse_source(self.source_url)
-        request.plans.create(self.container)
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        files = _source(request, self.source_url, self.templates_path, self.use_default_templates)
+        variables: dict[str, Any] = {}
+        if files is not None:
+            variables = history.take_secrets(files, self.passphrase)
+        elif self.passphrase is not None:
+            raise exceptions.InputInvalid("passphrase", "goes with a source_url.")
+        committed = request.plans.create(
+            self.container,
+            self.change(request),
+            files=files,
+            variables=variables,
+            generate_passwords=self.generate_passwords,
+            sync=self.sync,
+        )
+        return {"revision": committed.revision, "synced": committed.synced}
 
 
-class Update(base.Action):
-    """Take over what the templates in a plan's container now say. Result: nothing."""
+class Update(base.ChangeAction):
+    """Take over what a plan's templates now say, or those of a source_url, which replace them.
+
+    plan_environment (template, environments, parameter_defaults, passwords) replaces what the plan
+    has of these. Result: revision and changed.
+    """
 
     container: str
     source_url: str | None = None
-    plan_environment: dict[str, object] | None = None
+    plan_environment: dict[str, Any] | None = None
+    generate_passwords: bool = True
 
-    def perform(self, request: base.Request) -> None:
-        _refuse_source(self.source_url)
-        if self.plan_environment is not None:
-            raise exceptions.InputInvalid(
-                "plan_environment",
-                "cannot be given yet: set parameters with tripleo.parameters.update.",
-            )
-        request.plans.update(self.container)
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        committed = request.plans.update(
+            self.container,
+            self.change(request),
+            files=_source(request, self.source_url, None, False),
+            plan_environment=self.plan_environment,
+            generate_passwords=self.generate_passwords,
+        )
+        return {"revision": committed.revision, "changed": committed.changed}
 
 
 class List(base.Action):
@@ -52,8 +84,8 @@ class List(base.Action):
         return request.plans.names()
 
 
-class Delete(base.Action):
-    """Remove a plan: files, container, environment. Refused while it has a stack.
+class Delete(base.ChangeAction):
+    """Remove a plan: files, containers, environment. Refused while it has a stack.
 
     Result: nothing.
     """
@@ -61,15 +93,136 @@ class Delete(base.Action):
     container: str
 
     def perform(self, request: base.Request) -> None:
-        names.check_plan(self.container)
-        stacks.check_unused(request.cloud, self.container)
-        request.plans.delete(self.container)
+        plan = request.plans.open(self.container).plan
+        stacks.check_unused(request.cloud, plan)
+        request.plans.delete(plan, self.change(request))
 
 
-def _refuse_source(source_url: str | None) -> None:
-    if source_url is not None:
-        raise exceptions.InputInvalid(
-            "source_url",
-            "cannot be given yet: upload the templates to the plan's container, or use the "
-            "default templates.",
+class Sync(base.ChangeAction):
+    """Bring a plan's container into line with its revision. Result: nothing.
+
+    Other changes of the plan may come in between. What was written directly stays.
+    """
+
+    container: str = "overcloud"
+
+    def perform(self, request: base.Request) -> None:
+        request.plans.sync(self.container, self.change(request))
+
+
+class StartSync(base.Action):
+    """Start tripleo.plan_management.v1.sync_plan, and do not wait. Result: its execution's id."""
+
+    container: str = "overcloud"
+
+    def perform(self, request: base.Request) -> str:
+        started = request.home.mistral.executions.create(
+            "tripleo.plan_management.v1.sync_plan",
+            workflow_input={
+                "container": request.plans.open(self.container).plan,
+                "action_region": self.action_region,
+                "cloud": self.cloud,
+            },
+            description=f"Files of plan {self.container}",
         )
+        return str(started.id)
+
+
+class Show(base.Action):
+    """Return what a plan is now: revision, template, environments, roles, parameters (masked) ...
+
+    Also its lock, what was written to it directly, and the revision that is deployed.
+    """
+
+    container: str = "overcloud"
+
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        shown = history.show(request.plans, self.container)
+        return request.answer(self.container, "show", shown)
+
+
+class History(base.Action):
+    """Return a plan's last revisions, newest first: revision, user, time, reason, action, what."""
+
+    container: str = "overcloud"
+    limit: int = 20
+
+    def perform(self, request: base.Request) -> list[dict[str, Any]]:
+        return history.history(request.plans, self.container, self.limit)
+
+
+class Diff(base.Action):
+    """Return what lies between two revisions: files with their diffs, environments, parameters.
+
+    Without to_revision: up to now, with what is not committed. Without from_revision: from the one
+    before. paths restricts it to files and directories. Secrets are only said to be changed.
+    """
+
+    container: str = "overcloud"
+    from_revision: int | None = None
+    to_revision: int | None = None
+    paths: list[str] | None = None
+
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        found = history.diff(
+            request.plans, self.container, self.from_revision, self.to_revision, self.paths
+        )
+        return request.answer(self.container, "diff", found)
+
+
+class Rollback(base.ChangeAction):
+    """Make a new revision of a plan that equals an old one.
+
+    Result: revision, and not_undone: sentences on what this cannot undo if the plan is deployed.
+    """
+
+    container: str
+    revision: int
+
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        committed, told = history.rollback(
+            request.plans, self.container, self.revision, self.change(request)
+        )
+        return {
+            "revision": committed.revision,
+            "changed": committed.changed,
+            "not_undone": told,
+        }
+
+
+class Export(base.Action):
+    """Put a plan, as one tarball, into exports_container, for delete_after seconds.
+
+    Without secrets; with a passphrase they are in it, sealed. Result: container, object, revision
+    and secrets (names).
+    """
+
+    plan: str
+    delete_after: int = 3600
+    exports_container: str = history.EXPORTS
+    passphrase: str | None = None
+
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        return history.export(
+            request.plans,
+            self.plan,
+            exports_container=self.exports_container,
+            delete_after=self.delete_after,
+            passphrase=self.passphrase,
+        )
+
+
+def _source(
+    request: base.Request, source_url: str | None, templates_path: str | None, default: bool
+) -> dict[str, bytes] | None:
+    """Return the files that a plan's inputs name; None means those in its container."""
+    given = [source_url is not None, templates_path is not None, bool(default)]
+    if sum(given) > 1:
+        raise exceptions.InputInvalid(
+            "source_url", "goes neither with templates_path nor with use_default_templates."
+        )
+    if source_url is not None:
+        return sources.fetch(source_url, request.cloud.swift, request.cloud.deadline)
+    if any(given):
+        return tarball.read(sources.allowed_path(templates_path, "templates_path"))
+    return None

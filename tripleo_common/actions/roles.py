@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tripleo_common.actions import base
+from tripleo_common.plan import composition
 
 
 class List(base.Action):
@@ -15,5 +16,52 @@ class List(base.Action):
     detail: bool = False
 
     def perform(self, request: base.Request) -> list[Any]:
-        found = request.plans.roles(self.container, self.role_file_name)
+        found = composition.list_roles(request.plans, self.container, self.role_file_name)
         return found if self.detail else [role["name"] for role in found]
+
+
+class ListAvailable(base.Action):
+    """Return the roles that a plan could have: name, description, tags and count of services.
+
+    With detail the roles themselves.
+    """
+
+    container: str = "overcloud"
+    detail: bool = False
+
+    def perform(self, request: base.Request) -> list[dict[str, Any]]:
+        found = composition.available_roles(request.plans, self.container)
+        return found if self.detail else [_short(role) for role in found]
+
+
+class Select(base.ChangeAction):
+    """Compose a plan's roles of those that are available, and render it anew.
+
+    Without replace_all the plan's other roles stay. Result: revision, and roles: name, description,
+    tags and count of services of each.
+    """
+
+    container: str
+    role_names: list[str]
+    roles_data_file: str = "roles_data.yaml"
+    replace_all: bool = True
+
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        committed, found = composition.select_roles(
+            request.plans,
+            self.container,
+            self.role_names,
+            self.change(request),
+            file=self.roles_data_file,
+            replace_all=self.replace_all,
+        )
+        return {"revision": committed.revision, "roles": [_short(role) for role in found]}
+
+
+def _short(role: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": role["name"],
+        "description": str(role.get("description") or "").strip(),
+        "tags": role.get("tags") or [],
+        "services": len(role.get("ServicesDefault") or []),
+    }

@@ -29,20 +29,22 @@ class UploadDefault(base.Action):
         request.plans.upload(self.container)
 
 
-class Process(base.Action):
-    """Render a plan's templates and store what has changed.
+class Process(base.ChangeAction):
+    """Render a plan's templates and commit what was written to the plan directly.
 
-    Result: stack_name, template (path), environments (paths) and files: path to size in bytes of
-    each file that rendering makes. The files themselves are in the container.
+    Result: stack_name, template (path), environments (paths), revision and files: path to size in
+    bytes of each file that rendering makes. The files themselves are in the container.
     """
 
     container: str = "overcloud"
 
     def perform(self, request: base.Request) -> dict[str, Any]:
-        rendered, variables = request.plans.process(self.container)
+        committed, candidate = request.plans.process(self.container, self.change(request))
+        variables = candidate.variables
         return {
             "stack_name": self.container,
             "template": variables["template"],
             "environments": [item["path"] for item in variables["environments"] if "path" in item],
-            "files": {path: len(rendered.files[path].encode()) for path in rendered.made},
+            "revision": committed.revision,
+            "files": {path: len(candidate.files[path]) for path in variables["rendered"]},
         }

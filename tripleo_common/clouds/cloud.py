@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import heatclient.client
+import ironicclient.client
 import openstack.config
 import swiftclient
 from keystoneauth1 import access, plugin, session
@@ -103,6 +104,16 @@ class Cloud:
     def heat(self) -> Any:
         """Client of the orchestration service."""
         return heatclient.client.Client("1", session=self.session, **self._filter("orchestration"))
+
+    @functools.cached_property
+    def ironic(self) -> Any:
+        """Client of the bare metal service."""
+        return ironicclient.client.get_client(
+            "1",
+            session=self.session,
+            endpoint_override=self.endpoint("baremetal"),
+            os_ironic_api_version="1.46",
+        )
 
     @functools.cached_property
     def mistral(self) -> Any:

@@ -9,36 +9,66 @@ from heatclient import exc as heat_exc
 
 from tripleo_common import exceptions
 from tripleo_common.deployment import stacks, states
-from tripleo_common.plan import plans
+from tripleo_common.plan import lock
+from tripleo_common.plan.candidate import Candidate
+from tripleo_common.plan.changes import Change
+from tripleo_common.plan.plans import Plans
 
 
 def deploy(
-    store: plans.Plans,
+    plans: Plans,
     plan: str,
     timeout: int,
+    change: Change,
     *,
     skip_deploy_identifier: bool = False,
     identifier: str | None = None,
 ) -> dict[str, Any]:
     """Create the plan's stack, or update it; return when Heat has begun.
 
+    What was written to the plan directly is committed first, so that what is deployed is a
+    revision. The plan is locked until Heat has begun.
+
     :param timeout: minutes that Heat may take.
+    :param change: who deploys, and why.
     :param skip_deploy_identifier: leave what has not changed alone, instead of configuring
         everything anew.
     :param identifier: says which request this is; a request that Heat has begun with already is
         not made again. The time is taken if there is none.
-    :returns: ``{"stack": {"id", "name"}, "action": "CREATE" or "UPDATE"}``.
+    :returns: ``{"stack": {"id", "name"}, "action": "CREATE" or "UPDATE", "revision"}``.
     :raises PlanNotFound: there is no such plan.
     :raises StackBusy: Heat is at work on the stack for somebody else.
     :raises ServiceRefused: Heat does not accept the templates or parameters.
     """
     if not isinstance(timeout, int) or isinstance(timeout, bool) or timeout < 1:
         raise exceptions.InputInvalid("timeout", "must be a number of minutes, 1 or more.")
-    rendered, variables = store.process(plan)
-    heat = store.cloud.heat.stacks
-    before = stacks.find(store.cloud, plan)
+    target = plans.open(plan)
+    if not target.exists():
+        raise exceptions.PlanNotFound(plan, plans.names())
+    with lock.hold(plans.home, plan, change) as held:
+        finished: list[Candidate] = []
+        committed = plans.change_held(target, change, held, lambda _: None, finished.append)
+        candidate = finished[-1] if finished else plans.candidate(target.read())
+        accepted = _send(
+            plans, candidate, timeout, skip_deploy_identifier, identifier or str(int(time.time()))
+        )
+        target.archive.mark_deployed(
+            committed.revision, {"user": change.user, "stack": accepted["stack"]["id"]}
+        )
+    return {**accepted, "revision": committed.revision}
+
+
+def _send(
+    plans: Plans,
+    candidate: Candidate,
+    timeout: int,
+    skip_deploy_identifier: bool,
+    identifier: str,
+) -> dict[str, Any]:
+    plan = candidate.plan
+    heat = plans.cloud.heat.stacks
+    before = stacks.find(plans.cloud, plan)
     action = "UPDATE" if before else "CREATE"
-    identifier = identifier or str(int(time.time()))
     if before:
         # Not the parameter DeployIdentifier: it is left empty on request, and is shown by Heat only
         # if the template has it.
@@ -54,8 +84,7 @@ def deploy(
         if phase is states.Phase.IN_PROGRESS:
             raise exceptions.StackBusy(plan, before.id, before.stack_status)
     given = plans.heat_input(
-        rendered,
-        variables,
+        candidate,
         {
             "DeployIdentifier": "" if skip_deploy_identifier else identifier,
             "UpdateIdentifier": "",
@@ -74,18 +103,18 @@ def deploy(
         try:
             heat.update(before.id, **fields)
         except heat_exc.HTTPConflict as error:
-            raise _busy(store, plan) from error
-        stacks.wait_until_begun(store.cloud, before)
+            raise _busy(plans, plan) from error
+        stacks.wait_until_begun(plans.cloud, before)
         return _accepted(plan, before.id, action)
     try:
         created = heat.create(disable_rollback=True, **fields)
     except heat_exc.HTTPConflict as error:
-        raise _busy(store, plan) from error
+        raise _busy(plans, plan) from error
     return _accepted(plan, created["stack"]["id"], action)
 
 
-def _busy(store: plans.Plans, plan: str) -> exceptions.StackBusy:
-    busy = stacks.find(store.cloud, plan)
+def _busy(plans: Plans, plan: str) -> exceptions.StackBusy:
+    busy = stacks.find(plans.cloud, plan)
     return exceptions.StackBusy(
         plan, busy.id if busy else "unknown", busy.stack_status if busy else "unknown"
     )

@@ -17,36 +17,30 @@ from tripleo_common import clouds, exceptions
 DESCRIPTION = "Deployment plan"
 
 
-def read(home: clouds.Cloud, plan: str) -> dict[str, Any]:
-    """Return a plan's variables.
-
-    :raises PlanNotFound: there is no such environment; names those that are there.
-    """
+def read(home: clouds.Cloud, name: str) -> dict[str, Any] | None:
+    """Return an environment's variables, or None if there is no such environment."""
     try:
-        environment = home.mistral.environments.get(plan)
+        found = home.mistral.environments.get(name)
     except mistral_base.APIException as error:
         if _is(error, 404):
-            raise exceptions.PlanNotFound(plan, names(home)) from error
+            return None
         raise
-    variables = environment.variables
+    variables = found.variables
     if isinstance(variables, str):
         variables = json.loads(variables)
     return dict(variables)
 
 
-def exists(home: clouds.Cloud, plan: str) -> bool:
-    """Tell whether there is one."""
-    return plan in names(home)
-
-
-def create(home: clouds.Cloud, plan: str, variables: dict[str, Any]) -> None:
+def create(
+    home: clouds.Cloud, plan: str, variables: dict[str, Any], description: str = DESCRIPTION
+) -> None:
     """Make one; of two who try at once, one succeeds.
 
     :raises PlanExists: it is there already.
     """
     try:
         home.mistral.environments.create(
-            name=plan, description=DESCRIPTION, variables=json.dumps(variables)
+            name=plan, description=description, variables=json.dumps(variables)
         )
     except mistral_base.APIException as error:
         if _is(error, 409):

@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tripleo_common import clouds, config, exceptions
+from tripleo_common import clouds, exceptions
 from tripleo_common.plan import (
+    archive,
     container,
-    environment,
+    heat,
+    lock,
     names,
     references,
-    render,
-    roles,
+    revisions,
+    secrets,
+    sources,
+    store,
     tarball,
-    yaml_files,
 )
+from tripleo_common.plan.candidate import Candidate, heat_input
+from tripleo_common.plan.changes import Change
 
 LOG = logging.getLogger(__name__)
 
-CAPABILITIES_FILE = "capabilities-map.yaml"
-PLAN_ENVIRONMENT_FILE = "plan-environment.yaml"
-
-
-@dataclasses.dataclass(frozen=True)
-class Rendered:
-    """A plan with its templates rendered, nothing stored yet.
-
-    :ivar listing: what the container holds.
-    :ivar files: path to content of all text files, rendered ones included.
-    :ivar made: the paths that rendering made.
-    :ivar replaced: path to content of those files of the container that rendering makes anew.
-    """
-
-    listing: dict[str, container.Object]
-    files: dict[str, str]
-    made: list[str]
-    replaced: dict[str, str] = dataclasses.field(default_factory=dict)
+_ATTEMPTS = 3
+"""How often a change is made anew because a client wrote to the plan past its lock."""
 
 
 class Plans:
@@ -56,7 +44,34 @@ class Plans:
 
     def names(self) -> list[str]:
         """Return the sorted names of all plans, with two requests however many there are."""
-        return sorted(container.names(self.cloud).intersection(environment.names(self.home)))
+        return store.names(self.home, self.cloud)
+
+    def open(self, plan: str) -> store.Store:
+        """Return where a plan is kept.
+
+        :raises PlanNameInvalid: the name cannot be a plan's.
+        """
+        return store.Store(self.home, self.cloud, names.check_plan(plan))
+
+    def read(self, plan: str) -> store.State:
+        """Return a plan as it is now.
+
+        :raises PlanNotFound: there is no such plan.
+        """
+        return self.open(plan).read()
+
+    def candidate(self, state: store.State) -> Candidate:
+        """Return what a plan would be if what was written directly were committed."""
+        candidate = Candidate.of(state)
+        candidate.finish()
+        return candidate
+
+    def heat_input(
+        self, candidate: Candidate, parameters: Mapping[str, Any] | None = None
+    ) -> references.HeatInput:
+        """Return what Heat is given for a plan, with further parameters that override all."""
+        vault = secrets.Vault.from_options()
+        return heat_input(candidate.texts(), candidate.variables, vault, parameters)
 
     def create_container(self, plan: str) -> None:
         """Make the empty container that a plan's templates are then uploaded to.
@@ -64,10 +79,10 @@ class Plans:
         :raises PlanNameInvalid: the name cannot be a plan's.
         :raises PlanExists: the container, or an environment of that name, is there already.
         """
-        names.check_plan(plan)
-        if environment.exists(self.home, plan):
+        target = self.open(plan)
+        if target.exists():
             raise exceptions.PlanExists(plan, "Mistral environment")
-        container.Container(self.cloud, plan).create()
+        target.container.create()
 
     def upload(self, plan: str, templates_path: str | None = None) -> int:
         """Put templates from the executor's disk into a plan's container.
@@ -77,275 +92,208 @@ class Plans:
         :raises ContainerNotFound: there is no such container.
         :raises InputInvalid: the path is not one that the executor's configuration allows.
         """
-        target = container.Container(self.cloud, names.check_plan(plan))
+        target = self.open(plan).container
         if not target.exists():
             raise exceptions.ContainerNotFound(plan)
-        path = allowed_templates(templates_path)
-        files = tarball.read_tree(path) if path.is_dir() else tarball.unpack(path)
+        files = tarball.read(sources.allowed_path(templates_path, "templates_path"))
         target.extract(files)
         return len(files)
 
-    def create(self, plan: str) -> None:
-        """Make a plan of the templates in its container.
+    def create(
+        self,
+        plan: str,
+        change: Change,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        variables: Mapping[str, Any] | None = None,
+        generate_passwords: bool = True,
+        sync: bool = True,
+    ) -> store.Committed:
+        """Make a plan.
 
         The environment is made last: until then there is no plan, and a refused or failed
-        creation leaves the container as it was.
+        creation leaves what was there before.
 
-        :raises PlanExists: there is an environment of that name already.
+        :param files: its files; if None, those that are in its container.
+        :param variables: what its environment starts with, where it comes from another plan.
+        :param sync: put all files into the container; if not, those that clients read by name.
+        :raises PlanExists: there is a plan of that name, or with ``files`` a container.
         :raises TripleOError: the templates are wrong, each in its own way.
         """
-        names.check_plan(plan)
-        if environment.exists(self.home, plan):
+        target = self.open(plan)
+        if target.exists():
             raise exceptions.PlanExists(plan, "Mistral environment")
-        target = container.Container(self.cloud, plan)
-        rendered = self._render(target)
-        variables = {
-            "template": "overcloud.yaml",
-            "environments": [],
-            "parameter_defaults": {},
-            "passwords": {},
-            "rendered": rendered.made,
-            **_initial(rendered.files),
-        }
-        heat_input(rendered, variables)
-        try:
-            self._store(target, rendered, [])
-            environment.create(self.home, plan, variables)
-        except exceptions.PlanExists:
-            # Somebody else has made a plan of this container meanwhile, and needs the files.
-            raise
-        except BaseException:
-            fresh = [path for path in rendered.made if path not in rendered.listing]
-            with _told(f"Files that rendering made stay in container {plan}"):
-                target.delete_files(fresh)
-                target.write(rendered.replaced, {})
-            raise
+        with lock.hold(self.home, plan, change) as held, contextlib.ExitStack() as undo:
+            if target.exists():
+                raise exceptions.PlanExists(plan, "Mistral environment")
+            look = None
+            if files is None:
+                look = target.container.look()
+                files = target.container.read(look.objects)
+            elif target.container.exists():
+                raise exceptions.PlanExists(plan, "container")
+            candidate = Candidate(plan, dict(files), dict(variables or {}), archive.Files.of({}))
+            candidate.variables.setdefault("parameter_defaults", {})
+            if "template" not in candidate.variables:
+                candidate.take_roots()
+            if generate_passwords:
+                candidate.generate_passwords(heat.stack_parameters(self.cloud, plan))
+            candidate.finish()
+            if look is None:
+                target.container.create()
+                undo.callback(_tidy, target.container.delete, target)
+            undo.callback(_tidy, target.archive.delete, target)
+            # What an earlier plan of that name may have left is not this one's history.
+            target.archive.delete()
+            committed = self._commit(target, None, candidate, change, held, look=look, sync=sync)
+            undo.pop_all()
+        return committed
 
-    def update(self, plan: str) -> None:
-        """Take over what the plan's templates now say: root template, root environment, files.
+    def update(
+        self,
+        plan: str,
+        change: Change,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        plan_environment: Mapping[str, Any] | None = None,
+        generate_passwords: bool = True,
+    ) -> store.Committed:
+        """Take over what a plan's templates now say: root template, root environment, files.
 
-        Chosen environments and parameters stay.
+        Chosen environments, parameters and passwords stay.
 
+        :param files: new files instead of all that the plan has.
+        :param plan_environment: what a ``plan-environment.yaml`` may say; it replaces what the plan
+            has of that.
         :raises PlanNotFound: there is no such plan.
         :raises TripleOError: the templates are wrong; then the plan is as it was.
         """
-        variables = self._variables(plan)
-        target = container.Container(self.cloud, plan)
-        rendered = self._render(target)
-        initial = _initial(rendered.files)
-        before = variables.get("rendered", [])
-        old_roots = [variables.get("root_environment")]
-        roots = initial["environments"]
-        kept = [
-            item
-            for item in variables.get("environments", [])
-            if item not in roots and item.get("path") not in old_roots
-        ]
-        variables.update(initial, environments=[*roots, *kept], rendered=rendered.made)
-        heat_input(rendered, variables)
-        self._store(target, rendered, before)
-        environment.write(self.home, plan, variables)
 
-    def delete(self, plan: str) -> None:
-        """Remove a plan: its files, its container, its environment.
+        def edit(candidate: Candidate) -> None:
+            if files is not None:
+                candidate.files = dict(files)
+                candidate.variables.pop("rendered", None)
+            candidate.take_roots()
+            if plan_environment is not None:
+                candidate.take(plan_environment)
+            if generate_passwords:
+                candidate.generate_passwords(heat.stack_parameters(self.cloud, plan))
+
+        return self.change(plan, change, edit)
+
+    def change(
+        self,
+        plan: str,
+        change: Change,
+        edit: Callable[[Candidate], object],
+        check: Callable[[Candidate], object] | None = None,
+    ) -> store.Committed:
+        """Build a candidate, check it, commit it as the next revision, under the plan's lock.
+
+        What was written to the plan directly becomes part of the revision. A refused change leaves
+        the plan as it was.
+
+        :param edit: edits the candidate; called again if a client writes to the plan meanwhile.
+        :param check: looks at the finished candidate and raises what is wrong with it.
+        :raises PlanNotFound: there is no such plan.
+        :raises PlanLocked: somebody else is changing it.
+        """
+        target = self.open(plan)
+        if not target.exists():
+            raise exceptions.PlanNotFound(plan, self.names())
+        with lock.hold(self.home, plan, change) as held:
+            return self.change_held(target, change, held, edit, check)
+
+    def change_held(
+        self,
+        target: store.Store,
+        change: Change,
+        held: lock.Lock,
+        edit: Callable[[Candidate], object],
+        check: Callable[[Candidate], object] | None = None,
+    ) -> store.Committed:
+        """Do as :meth:`change` does, with a lock that is held already."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            state = target.read()
+            # Mistral may deliver an action twice.
+            if change.request and state.stored.get("request") == change.request:
+                return store.Committed(
+                    state.revision, changed=True, synced=target.sync(held, limit=store.SLICE)
+                )
+            candidate = Candidate.of(state)
+            edit(candidate)
+            candidate.finish()
+            if check:
+                check(candidate)
+            try:
+                return self._commit(target, state, candidate, change, held)
+            except exceptions.PlanChanged:
+                held.check()
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def process(self, plan: str, change: Change) -> tuple[store.Committed, Candidate]:
+        """Render a plan's templates and commit what was written to it directly.
+
+        :returns: what was committed, and the plan as it is then.
+        """
+        finished: list[Candidate] = []
+        committed = self.change(plan, change, lambda _: None, finished.append)
+        return committed, finished[-1] if finished else self.candidate(self.read(plan))
+
+    def sync(self, plan: str, change: Change) -> bool:
+        """Bring a plan's container into line with its revision, letting other changes in between.
+
+        :returns: whether it shows all of the revision.
+        """
+        target = self.open(plan)
+        for _ in self.home.deadline.poll(0, 0, self.home.deadline.seconds):
+            with lock.hold(self.home, plan, change) as held:
+                if target.sync(held, limit=store.SLICE):
+                    return True
+        return False
+
+    def delete(self, plan: str, change: Change) -> None:
+        """Remove a plan: its environment, files, containers.
 
         Whether it has a stack is for the caller to know. A half-made or half-deleted plan is
         removed as well.
 
         :raises PlanNotFound: nothing of that name is there.
         """
-        names.check_plan(plan)
-        target = container.Container(self.cloud, plan)
+        target = self.open(plan)
         # A container that is neither marked nor has an environment holds somebody's other data.
-        if not target.is_marked() and not environment.exists(self.home, plan):
+        if not target.exists() and not target.is_left():
             raise exceptions.PlanNotFound(plan, self.names())
-        target.delete()
-        environment.delete(self.home, plan)
-
-    def process(self, plan: str) -> tuple[Rendered, dict[str, Any]]:
-        """Render a plan's templates and store what has changed.
-
-        :returns: the rendered plan and its variables.
-        :raises PlanNotFound: there is no such plan.
-        :raises TripleOError: the templates are wrong; then nothing is stored.
-        """
-        variables = self._variables(plan)
-        target = container.Container(self.cloud, plan)
-        rendered = self._render(target)
-        heat_input(rendered, variables)
-        before = variables.get("rendered", [])
-        self._store(target, rendered, before)
-        if before != rendered.made:
-            variables["rendered"] = rendered.made
-            environment.write(self.home, plan, variables)
-        return rendered, variables
-
-    def roles(self, plan: str, file: str = roles.ROLES_FILE) -> list[dict[str, Any]]:
-        """Return the roles of a plan, in the order of its roles file.
-
-        :raises PlanNotFound: there is no such plan.
-        :raises FileNotInPlan: the plan has no such roles file.
-        """
-        self._variables(plan)
-        path = names.resolve(file, "")
-        target = container.Container(self.cloud, plan)
-        listing = target.listing()
-        if path not in listing:
-            raise exceptions.FileNotInPlan(path, "the input role_file_name")
-        found = target.read({path: listing[path]})
-        if path not in found:
-            raise exceptions.YAMLInvalid(path, "is no text")
-        return roles.parse(found[path], path)
-
-    def update_parameters(self, plan: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Merge values into a plan's parameters; a value replaces the one it had.
-
-        :returns: all parameters of the plan.
-        :raises PlanNotFound: there is no such plan.
-        :raises InputInvalid: ``parameters`` is not a mapping of names to values.
-        """
-        if not isinstance(parameters, dict):
-            raise exceptions.InputInvalid("parameters", "must map parameter names to values.")
-        variables = self._variables(plan)
-        merged = {**(variables.get("parameter_defaults") or {}), **parameters}
-        variables["parameter_defaults"] = merged
-        environment.write(self.home, plan, variables)
-        return merged
-
-    def _variables(self, plan: str) -> dict[str, Any]:
-        names.check_plan(plan)
-        try:
-            variables = environment.read(self.home, plan)
-        except exceptions.PlanNotFound:
-            # Other environments are no plans: only those with a container are offered.
-            raise exceptions.PlanNotFound(plan, self.names()) from None
-        if not container.Container(self.cloud, plan).exists():
-            raise exceptions.ContainerNotFound(plan)
-        return variables
+        with lock.hold(self.home, plan, change):
+            target.delete()
 
     @staticmethod
-    def _render(target: container.Container) -> Rendered:
-        listing = target.listing()
-        files = target.read(listing)
-        made = render.render(files)
-        whole = {**files, **made}
-        # What is stored must be readable the next time.
-        budget = tarball.Budget(f"Plan {target.name}")
-        for path in {*listing, *made}:
-            size = len(made[path].encode()) if path in made else listing[path].bytes
-            budget.spend(path, size)
-        replaced = {path: files[path] for path in made if path in files}
-        return Rendered(listing, whole, sorted(made), replaced)
-
-    @staticmethod
-    def _store(target: container.Container, rendered: Rendered, before: list[str]) -> None:
-        target.write({path: rendered.files[path] for path in rendered.made}, rendered.listing)
-        stale = set(before).difference(rendered.made).intersection(rendered.listing)
-        target.delete_files(sorted(stale))
-
-
-def heat_input(
-    rendered: Rendered, variables: dict[str, Any], parameters: dict[str, Any] | None = None
-) -> references.HeatInput:
-    """Return what Heat is given for a plan.
-
-    :param variables: the plan's environment.
-    :param parameters: further values, which override all others.
-    :raises TripleOError: something refers to what is not there, or may not be referred to.
-    """
-    paths: list[str] = []
-    files = dict(rendered.files)
-    _check_variables(variables)
-    for number, item in enumerate(variables.get("environments") or []):
-        if "path" in item:
-            paths.append(item["path"])
-        else:
-            # Clients may put an environment itself where a path would be.
-            inline = f"tripleo/environment-{number}.yaml"
-            files[inline] = yaml_files.dump(item.get("data") or {})
-            paths.append(inline)
-    # What is given for a plan as a whole wins over its environments, and passwords over nothing.
-    defaults = {
-        **(variables.get("passwords") or {}),
-        **(variables.get("parameter_defaults") or {}),
-        **(parameters or {}),
-    }
-    last = {"parameter_defaults": defaults} if defaults else {}
-    return references.collect(files, str(variables.get("template")), paths, last)
-
-
-def _check_variables(variables: dict[str, Any]) -> None:
-    """Check the form of a plan's environment, which clients write as well."""
-    where = "the plan's environment"
-    environments = variables.get("environments") or []
-    if not isinstance(environments, list) or not all(isinstance(e, dict) for e in environments):
-        raise exceptions.FileInvalid(where, "environments must hold a list of mappings")
-    for key in ("parameter_defaults", "passwords"):
-        if not isinstance(variables.get(key) or {}, dict):
-            raise exceptions.FileInvalid(where, f"{key} must hold a mapping")
-
-
-def allowed_templates(path: str | None) -> Path:
-    """Return a path on the executor that templates may be taken from.
-
-    :param path: None means the default plan.
-    :raises InputInvalid: it is neither the default plan nor below one of ``templates_roots``, or
-        it is not there.
-    """
-    options = config.options()
-    default = Path(options.templates_dir).resolve()
-    if path is None:
-        return default
-    if not isinstance(path, str) or "\0" in path:
-        raise exceptions.InputInvalid("templates_path", "must be a path.")
-    wanted = Path(path).resolve()
-    roots = [default, *(Path(root).resolve() for root in options.templates_roots)]
-    if not any(wanted.is_relative_to(root) for root in roots):
-        raise exceptions.InputInvalid(
-            "templates_path",
-            f"must lie below one of these directories of the executor: "
-            f"{exceptions.one_of(str(root) for root in roots)} (option templates_roots).",
+    def _commit(
+        target: store.Store,
+        state: store.State | None,
+        candidate: Candidate,
+        change: Change,
+        held: lock.Lock,
+        *,
+        look: container.Look | None = None,
+        sync: bool = True,
+    ) -> store.Committed:
+        files = archive.Files.of(candidate.files, state.files if state else None)
+        before = (state.base, state.variables) if state else (archive.Files.of({}), {})
+        what = revisions.summary(*before, files, candidate.variables)
+        return target.commit(
+            state, files, candidate.variables, change, held, what=what, look=look, sync=sync
         )
-    if not wanted.exists():
-        raise exceptions.InputInvalid("templates_path", f"names {path}, which is not there.")
-    return wanted
 
 
-def _initial(files: dict[str, str]) -> dict[str, Any]:
-    """Return root template and root environments, as the plan's files name them."""
-    if CAPABILITIES_FILE in files:
-        capabilities = yaml_files.load_mapping(files[CAPABILITIES_FILE], CAPABILITIES_FILE)
-        found = {}
-        for key in ("root_template", "root_environment"):
-            if not isinstance(capabilities.get(key), str):
-                raise exceptions.FileInvalid(
-                    CAPABILITIES_FILE, f"missing key: {key}, which names a file of the plan"
-                )
-            found[key] = names.resolve(capabilities[key], CAPABILITIES_FILE)
-        return {
-            "template": found["root_template"],
-            "root_environment": found["root_environment"],
-            "environments": [{"path": found["root_environment"]}],
-        }
-    if PLAN_ENVIRONMENT_FILE in files:
-        document = yaml_files.load_mapping(files[PLAN_ENVIRONMENT_FILE], PLAN_ENVIRONMENT_FILE)
-        environments = document.get("environments") or []
-        if not isinstance(environments, list) or not all(isinstance(e, dict) for e in environments):
-            raise exceptions.FileInvalid(
-                PLAN_ENVIRONMENT_FILE, "environments must hold a list of mappings with a path"
-            )
-        return {
-            "template": names.resolve(document.get("template"), PLAN_ENVIRONMENT_FILE),
-            "environments": environments,
-        }
-    raise exceptions.FileNotInPlan(CAPABILITIES_FILE, "every plan")
-
-
-@contextlib.contextmanager
-def _told(consequence: str) -> Any:
-    """Log an error of a clean-up; it must not hide the one that made it necessary."""
+def _tidy(work: Callable[[], object], target: store.Store) -> None:
+    """Undo a part of a creation; it must not hide the error that made it necessary."""
     try:
-        yield
+        # The environment may have been made although we were told that it was not.
+        if not target.exists():
+            work()
     # Whatever the clean-up met, the first error is the one to report.
     except Exception:
-        LOG.exception("%s: the clean-up failed", consequence)
+        LOG.exception("Plan %s was not made, and a part of it is left", target.plan)

@@ -6,10 +6,12 @@ import gzip
 import io
 import lzma
 import os
+import posixpath
 import tarfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from tripleo_common import config, exceptions
 from tripleo_common.plan import names
@@ -26,6 +28,11 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return gzip.compress(tar.getvalue(), compresslevel=3, mtime=0)
 
 
+def read(path: Path) -> dict[str, bytes]:
+    """Read the files of a directory or of a tarball; see :func:`read_tree` and :func:`unpack`."""
+    return read_tree(path) if path.is_dir() else unpack(path)
+
+
 def unpack(path: Path) -> dict[str, bytes]:
     """Read the files of a tarball, compressed or not.
 
@@ -35,16 +42,36 @@ def unpack(path: Path) -> dict[str, bytes]:
     :raises PathInvalid: a member is a link or a device, or leaves the tarball's root.
     :raises LimitExceeded: too many files, or too large ones.
     """
-    found: dict[str, bytes] = {}
-    budget = Budget(str(path))
     try:
-        with tarfile.open(path) as archive:
+        with path.open("rb") as file:
+            found = _members(file, str(path))
+    except OSError as error:
+        raise exceptions.FileInvalid(str(path), f"not a tarball: {error}") from error
+    tops = {name.partition("/")[0] for name in found}
+    if len(tops) == 1 and all("/" in name for name in found):
+        return {name.partition("/")[2]: content for name, content in found.items()}
+    return found
+
+
+def unpack_bytes(content: bytes, source: str) -> dict[str, bytes]:
+    """Read the files that :func:`pack` packed.
+
+    :param source: what it is, for errors; those of :func:`unpack`.
+    """
+    return _members(io.BytesIO(content), source)
+
+
+def _members(file: IO[bytes], source: str) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    budget = Budget(source)
+    try:
+        with tarfile.open(fileobj=file) as archive:
             for member in archive:
                 if member.isdir():
                     continue
                 if not member.isreg():
-                    raise exceptions.PathInvalid(member.name, str(path))
-                name = names.resolve(member.name.removeprefix("./"), str(path.name))
+                    raise exceptions.PathInvalid(member.name, source)
+                name = names.resolve(member.name.removeprefix("./"), posixpath.basename(source))
                 budget.spend(name, member.size)
                 content = archive.extractfile(member)
                 found[name] = content.read() if content else b""
@@ -52,10 +79,7 @@ def unpack(path: Path) -> dict[str, bytes]:
             while archive.fileobj and archive.fileobj.read(2**20):
                 pass
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise exceptions.FileInvalid(str(path), f"not a tarball: {error}") from error
-    tops = {name.partition("/")[0] for name in found}
-    if len(tops) == 1 and all("/" in name for name in found):
-        return {name.partition("/")[2]: content for name, content in found.items()}
+        raise exceptions.FileInvalid(source, f"not a tarball: {error}") from error
     return found
 
 
@@ -92,19 +116,22 @@ class Budget:
         self._source = source
         self._files = 0
         self._bytes = 0
+        options = config.options()
+        self._most_files = options.plan_max_files
+        self._most_mib = options.plan_max_mib
+        self._file_mib = options.file_max_mib
 
     def spend(self, name: str, size: int) -> None:
         """Take a file of that many bytes.
 
         :raises LimitExceeded: it, or all so far, are more than the configuration allows.
         """
-        options = config.options()
         self._files += 1
         self._bytes += size
         for what, amount, limit, unit, option in (
-            (self._source, self._files, options.plan_max_files, "files", "plan_max_files"),
-            (name, -(-size // 2**20), options.file_max_mib, "MiB", "file_max_mib"),
-            (self._source, self._bytes >> 20, options.plan_max_mib, "MiB", "plan_max_mib"),
+            (self._source, self._files, self._most_files, "files", "plan_max_files"),
+            (name, -(-size // 2**20), self._file_mib, "MiB", "file_max_mib"),
+            (self._source, self._bytes >> 20, self._most_mib, "MiB", "plan_max_mib"),
         ):
             if amount > limit:
                 raise exceptions.LimitExceeded(what, amount, limit, unit, option)

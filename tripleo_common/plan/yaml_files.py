@@ -91,6 +91,17 @@ def _construct(text: str, path: str) -> Any:
         loader.dispose()
 
 
+def text(content: bytes, path: str) -> str:
+    """Return a file's content as text.
+
+    :raises YAMLInvalid: it is none.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise exceptions.YAMLInvalid(path, "is no text") from error
+
+
 def load_mapping(text: str, path: str) -> dict[str, Any]:
     """Read a YAML file that must hold a mapping; an empty file is an empty one.
 

@@ -8,6 +8,7 @@ process oslo.messaging's ``fake`` transport carries the calls.
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
@@ -30,8 +31,22 @@ from mistral.workflow import states  # noqa: E402
 from mistral_lib import utils as mistral_utils  # noqa: E402
 from oslo_config import cfg  # noqa: E402
 from oslo_log import log as logging  # noqa: E402
+from sqlalchemy.orm import attributes  # noqa: E402
 
 from tripleo_common.undercloud.servers import sqlite, wsgi  # noqa: E402
+
+
+_API_THREADS = 64
+
+_RECORD_BYTES = 60 * 1024
+
+_SECRET_INPUTS = {
+    "tripleo.parameters.update": ("parameters",),
+    "tripleo.plan.create": ("passphrase",),
+    "tripleo.plan.export": ("passphrase",),
+    "tripleo.plan.update": ("plan_environment",),
+}
+_SECRET_OUTPUTS = ("tripleo.parameters.get_passwords",)
 
 
 class Engine(default_engine.DefaultEngine):  # type: ignore[misc]
@@ -70,11 +85,31 @@ class Engine(default_engine.DefaultEngine):  # type: ignore[misc]
             "state": states.SUCCESS if output.is_success() else states.ERROR,
             "workflow_namespace": namespace,
         }
-        if not save:
-            return models.ActionExecution(**values)
-        return db_api.create_action_execution(
-            {**values, "id": mistral_utils.generate_unicode_uuid(), "is_sync": True}
-        )
+        answer = models.ActionExecution(**{**values, "output": None})
+        # Mistral limits what such an object holds when it is assigned; this one is not stored.
+        attributes.set_committed_value(answer, "output", values["output"])
+        if save:
+            answer.id = mistral_utils.generate_unicode_uuid()
+            db_api.create_action_execution({**_record(values), "id": answer.id, "is_sync": True})
+        return answer
+
+
+def _record(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what is stored of an action whose caller has all of it.
+
+    Clients save results that they wait for. What these hold in values of parameters, and more than
+    fits a record, is not for the database.
+    """
+    stored = dict(values)
+    if values["name"] in _SECRET_INPUTS:
+        stored["input"] = {
+            key: value if key not in _SECRET_INPUTS[values["name"]] else "******"
+            for key, value in values["input"].items()
+        }
+    size = len(json.dumps(values["output"]))
+    if values["name"] in _SECRET_OUTPUTS or size > _RECORD_BYTES:
+        stored["output"] = {"result": f"({size} bytes, which only the caller got)"}
+    return stored
 
 
 def main() -> None:
@@ -96,6 +131,9 @@ def main() -> None:
     for service in services:
         service.wait_started()
     api = api_service.WSGIService("mistral_api")
+    # Each synchronous action holds one of the API's threads, and asks this API for the plan's
+    # environment: with cheroot's ten, ten of them would wait for each other.
+    api.server.requests.min = _API_THREADS
     api.start()
 
     ended = threading.Event()

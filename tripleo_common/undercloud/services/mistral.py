@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography import fernet
 
 from tripleo_common.undercloud import processes, state
 from tripleo_common.undercloud.services import base
@@ -25,12 +26,24 @@ class Mistral(base.Service):
     def _clouds(self) -> Path:
         return self.directory.etc(self.unit) / "clouds.yaml"
 
+    @property
+    def _encryption_keys(self) -> Path:
+        return self.directory.etc(self.unit) / "encryption-keys"
+
     def configure(self) -> None:
-        """Write mistral.conf, and the file with the clouds that an action's ``cloud`` can name."""
+        """Write mistral.conf.
+
+        Also the file with the clouds that an action's ``cloud`` can name, and the file with the
+        key that secrets of plans are encrypted with.
+        """
         if not self._clouds.exists():
             # Once: whoever runs the undercloud adds clouds to it.
             clouds = yaml.safe_dump(self.directory.clouds(), sort_keys=False)
             state.write_private(self._clouds, clouds)
+        if not self._encryption_keys.exists():
+            # Once: what is encrypted is lost without it. Whoever rotates it puts a new one on top.
+            key = fernet.Fernet.generate_key().decode("ascii")
+            state.write_private(self._encryption_keys, f"{key}\n")
         self.directory.data(self.unit).mkdir(mode=0o700, parents=True, exist_ok=True)
         state.write_ini(
             self._config,
@@ -48,7 +61,10 @@ class Mistral(base.Service):
                 "keystone": self._project_credentials(),
                 "keystone_authtoken": self._keystone_authtoken(),
                 "scheduler": {"fixed_delay": 0.1, "random_delay": 0},
-                "tripleo": {"region": self.region},
+                "tripleo": {
+                    "region": self.region,
+                    "encryption_keys_file": self._encryption_keys,
+                },
             },
         )
 

@@ -1,0 +1,254 @@
+"""A plan's second container, ``<plan>.revisions``: what its revisions were, beyond any later write.
+
+======================  ===========================================================================
+``files/ID.tar.gz``     all files of one or more revisions; ID is a digest of paths and contents
+``revisions/N.json``    revision N: who, when, why, what; its environment; its files' ID
+``deployed/N.json``     when revision N was sent to Heat
+``answers/KIND-KEY``    an answer of Heat about the content that KEY is a digest of
+``results/KIND-ID``     a result too large for Mistral's records, for a day
+======================  ===========================================================================
+
+Clients empty a plan's own container when they upload templates anew; they do not know this one.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import gzip
+import hashlib
+import json
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tripleo_common import clouds, config, exceptions
+from tripleo_common.plan import container, tarball
+
+SUFFIX = ".revisions"
+"""No plan's name has a dot."""
+
+_ANSWERS_KEPT = 4
+_REMEMBERED = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """All files of a revision.
+
+    :ivar id: digest of paths and contents.
+    :ivar contents: path to content.
+    :ivar hashes: path to MD5, as Swift lists it.
+    """
+
+    id: str
+    contents: dict[str, bytes]
+    hashes: dict[str, str]
+
+    @classmethod
+    def of(cls, contents: Mapping[str, bytes], known: Files | None = None) -> Files:
+        """Make it of contents.
+
+        :param known: files whose hashes need not be computed again where the content is the same.
+        """
+        hashes = {}
+        for path, content in contents.items():
+            # The very same object, as it is for whatever nobody has touched.
+            if known and known.contents.get(path) is content:
+                hashes[path] = known.hashes[path]
+            else:
+                hashes[path] = container.md5(content)
+        digest = hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
+        return cls(digest, dict(contents), hashes)
+
+
+class _Memory:
+    """What this process has read last; contents never change under an ID."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: collections.OrderedDict[tuple[str, str], Files] = collections.OrderedDict()
+
+    def get(self, url: str, files_id: str) -> Files | None:
+        with self._lock:
+            found = self._files.get((url, files_id))
+            if found:
+                self._files.move_to_end((url, files_id))
+            return found
+
+    def put(self, url: str, files: Files) -> None:
+        with self._lock:
+            self._files[(url, files.id)] = files
+            self._files.move_to_end((url, files.id))
+            while len(self._files) > _REMEMBERED:
+                self._files.popitem(last=False)
+
+
+_MEMORY = _Memory()
+
+
+class Archive:
+    """The archive of one plan."""
+
+    def __init__(self, cloud: clouds.Cloud, plan: str) -> None:
+        """Name it; no request is made."""
+        self._plan = plan
+        self._container = container.Container(cloud, plan + SUFFIX, "revisions")
+
+    def exists(self) -> bool:
+        """Tell whether there is anything of it."""
+        return self._container.is_marked()
+
+    def create(self) -> None:
+        """Make the container, if it is not there."""
+        self._container.ensure()
+
+    def delete(self) -> None:
+        """Remove everything."""
+        self._container.delete()
+
+    def write_files(self, files: Files) -> None:
+        """Store the files of a revision."""
+        self._put(f"files/{files.id}.tar.gz", tarball.pack(files.contents), "application/gzip")
+        _MEMORY.put(self._container.url, files)
+
+    def files(self, files_id: str, revision: int) -> Files:
+        """Return the files of a revision.
+
+        :raises RevisionCorrupt: they are not there, or not what was stored.
+        """
+        known = _MEMORY.get(self._container.url, files_id)
+        if known:
+            return known
+        path = f"files/{files_id}.tar.gz"
+        packed = self._container.get(path)
+        if packed is None:
+            raise exceptions.RevisionCorrupt(self._plan, revision, f"{self._name(path)} is gone")
+        try:
+            found = Files.of(tarball.unpack_bytes(packed, self._name(path)))
+        except exceptions.TripleOError as error:
+            raise exceptions.RevisionCorrupt(self._plan, revision, error.message) from error
+        if found.id != files_id:
+            raise exceptions.RevisionCorrupt(
+                self._plan, revision, f"{self._name(path)} does not hold what was stored"
+            )
+        _MEMORY.put(self._container.url, found)
+        return found
+
+    def write_record(self, number: int, record: Mapping[str, Any]) -> None:
+        """Store what a revision was."""
+        self._put_json(_record(number), record)
+
+    def record(self, number: int) -> dict[str, Any] | None:
+        """Return what a revision was, or None if it is not kept.
+
+        :raises RevisionCorrupt: it is not readable.
+        """
+        content = self._container.get(_record(number))
+        return None if content is None else self._parse(content, number)
+
+    def records(self, numbers: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Return what several revisions were; those that cannot be read are left out."""
+        objects = self._container.look("revisions/").objects
+        wanted = {_record(n): n for n in numbers if _record(n) in objects}
+        contents = self._container.read({path: objects[path] for path in wanted})
+        found = {}
+        for path, content in contents.items():
+            try:
+                found[wanted[path]] = self._parse(content, wanted[path])
+            except exceptions.RevisionCorrupt:
+                continue
+        return found
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the revisions that are kept, oldest first."""
+        return self._numbers("revisions/")
+
+    def deployed(self) -> list[int]:
+        """Return the numbers of the revisions that were ever sent to Heat, oldest first."""
+        return self._numbers("deployed/")
+
+    def mark_deployed(self, number: int, details: Mapping[str, Any]) -> None:
+        """Note that a revision was sent to Heat."""
+        self._put_json(f"deployed/{number:08d}.json", details)
+
+    def answer(self, kind: str, key: str) -> Any:
+        """Return an answer that was kept for this content, or None."""
+        content = self._container.get(f"answers/{kind}-{key}")
+        if content is None:
+            return None
+        try:
+            return json.loads(gzip.decompress(content))
+        except (OSError, EOFError, ValueError):
+            return None
+
+    def keep_answer(self, kind: str, key: str, answer: Any) -> None:
+        """Keep an answer, and few older ones of its kind."""
+        older = sorted(self._container.look(f"answers/{kind}-").objects)
+        if len(older) >= _ANSWERS_KEPT:
+            self._container.delete_files(older)
+        content = gzip.compress(json.dumps(answer).encode(), compresslevel=1, mtime=0)
+        self._put(f"answers/{kind}-{key}", content, "application/gzip")
+
+    def publish(self, kind: str, content: bytes) -> dict[str, Any]:
+        """Put a large result, which is JSON, where a client can read it for a day.
+
+        :returns: ``container``, ``object`` and ``bytes``.
+        """
+        path = f"results/{kind}-{hashlib.sha256(content).hexdigest()[:32]}.json"
+        self._container.write({path: content}, "application/json", {"X-Delete-After": 86400})
+        return {"container": self._container.name, "object": path, "bytes": len(content)}
+
+    def prune(self, current: int) -> None:
+        """Drop revisions beyond the configured number; one that was deployed never."""
+        numbers = [number for number in self.numbers() if number <= current]
+        kept = set(numbers[-config.options().revisions_kept :])
+        if len(kept) == len(numbers):
+            return
+        kept.update(self.deployed())
+        dropped = [number for number in numbers if number not in kept]
+        if not dropped:
+            return
+        records = self.records(numbers)
+        # A record that cannot be read may need any of the files.
+        needed = {records[n]["files"] for n in kept if n in records}
+        spare = {records[n]["files"] for n in dropped if n in records} - needed
+        if not kept.intersection(numbers) <= set(records):
+            spare = set()
+        self._container.delete_files(
+            [*(_record(n) for n in dropped), *(f"files/{files_id}.tar.gz" for files_id in spare)]
+        )
+
+    def _numbers(self, prefix: str) -> list[int]:
+        try:
+            objects = self._container.look(prefix).objects
+        except exceptions.ContainerNotFound:
+            return []
+        names = (path.removeprefix(prefix).removesuffix(".json") for path in objects)
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def _parse(self, content: bytes, number: int) -> dict[str, Any]:
+        try:
+            record = json.loads(content)
+        except ValueError as error:
+            raise exceptions.RevisionCorrupt(
+                self._plan, number, f"{self._name(_record(number))} is not JSON"
+            ) from error
+        if not isinstance(record, dict) or record.get("revision") != number:
+            raise exceptions.RevisionCorrupt(
+                self._plan, number, f"{self._name(_record(number))} does not hold what was stored"
+            )
+        return record
+
+    def _put_json(self, path: str, content: Any) -> None:
+        self._put(path, json.dumps(content).encode(), "application/json")
+
+    def _put(self, path: str, content: bytes, content_type: str) -> None:
+        self._container.write({path: content}, content_type)
+
+    def _name(self, path: str) -> str:
+        return f"{self._container.name}/{path}"
+
+
+def _record(number: int) -> str:
+    return f"revisions/{number:08d}.json"

@@ -1,0 +1,288 @@
+"""A candidate: what a plan is to become, checked as a whole before anything is stored.
+
+A change edits a candidate's ``files`` and ``variables``. :meth:`Candidate.finish` then derives what
+follows from them (rendered files, capabilities, roles, ``plan-environment.yaml``), encrypts what is
+secret, and makes sure that Heat could be given the result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tripleo_common import exceptions
+from tripleo_common.plan import (
+    archive,
+    capabilities,
+    names,
+    passwords,
+    plan_environment,
+    references,
+    rendering,
+    roles,
+    secrets,
+    store,
+    tarball,
+    yaml_files,
+)
+
+_ROOT_TEMPLATE = "overcloud.yaml"
+_ROOT_ENVIRONMENT = "overcloud-resource-registry-puppet.yaml"
+"""What the root environment is called where no capabilities map says: tripleo-heat-templates has
+none since its 12th release."""
+
+_WHERE = "the plan's environment"
+
+
+@dataclasses.dataclass
+class Candidate:
+    """What a plan is to become.
+
+    :ivar files: path to content of all files.
+    :ivar variables: the plan's environment, without bookkeeping.
+    :ivar before: the files of the plan's revision, from which ``files`` was made.
+    :ivar given: after :meth:`finish`, what Heat would be given, secrets included.
+    """
+
+    plan: str
+    files: dict[str, bytes]
+    variables: dict[str, Any]
+    before: archive.Files
+    given: references.HeatInput = dataclasses.field(init=False)
+    _rendered: tuple[dict[str, bytes], dict[str, bytes]] | None = None
+
+    @classmethod
+    def of(cls, state: store.State) -> Candidate:
+        """Start from a plan as it is now, with all that was written directly."""
+        candidate = cls(state.plan, dict(state.files.contents), dict(state.variables), state.base)
+        if plan_environment.FILE in state.direct and plan_environment.FILE in candidate.files:
+            candidate._take_plan_environment()
+        return candidate
+
+    @property
+    def hidden(self) -> set[str]:
+        """Names of all parameters whose values are secret."""
+        return {
+            name
+            for name, declarations in self.given.declared.items()
+            if any(declaration.hidden for declaration in declarations)
+        }.union(self.variables.get("passwords") or {})
+
+    @property
+    def files_id(self) -> str:
+        """Digest of all files."""
+        return archive.Files.of(self.files, self.before).id
+
+    def take(self, document: Mapping[str, Any]) -> None:
+        """Take what a ``plan-environment.yaml`` may say in the place of what the plan has."""
+        self.variables = plan_environment.merge(self.variables, document)
+
+    def take_roots(self) -> None:
+        """Take root template and root environment from what the files say.
+
+        Chosen environments stay; the root environment comes first.
+        """
+        # The map may name files that rendering makes.
+        named = self.files.get(plan_environment.FILE)
+        self._render()
+        if named is not None:
+            self.files[plan_environment.FILE] = named
+        found = self._map()
+        is_named = found is not None and found["root_template"] is not None
+        if not is_named and plan_environment.FILE in self.files:
+            if not self.before.contents:
+                self._take_plan_environment()
+            self.variables.setdefault("template", _ROOT_TEMPLATE)
+            return
+        if found and is_named:
+            template, root = found["root_template"], found["root_environment"]
+        elif {_ROOT_ENVIRONMENT, _ROOT_ENVIRONMENT.replace(".yaml", ".j2.yaml")} & set(self.files):
+            template, root = _ROOT_TEMPLATE, _ROOT_ENVIRONMENT
+        else:
+            raise exceptions.FileNotInPlan(capabilities.FILE, "every plan")
+        old = self.variables.get("root_environment")
+        kept = [
+            item
+            for item in self.variables.get("environments") or []
+            if item.get("path") not in (root, old)
+        ]
+        self.variables.update(
+            template=template, root_environment=root, environments=[{"path": root}, *kept]
+        )
+
+    def finish(self) -> None:
+        """Derive, encrypt and check.
+
+        :raises TripleOError: something is wrong, each in its own way; nothing is stored.
+        """
+        _check_form(self.variables)
+        self._render()
+        found = self._map()
+        if found:
+            self.variables["capabilities"] = found
+        else:
+            self.variables.pop("capabilities", None)
+        if roles.ROLES_FILE in self.files:
+            listed = roles.parse(self._text(roles.ROLES_FILE))
+            self.variables["roles"] = [role["name"] for role in listed]
+        vault = secrets.Vault.from_options()
+        self.given = heat_input(self.texts(), self.variables, vault)
+        self._encrypt(vault)
+        self.files[plan_environment.FILE] = plan_environment.dump(
+            self.plan, self.variables
+        ).encode()
+        budget = tarball.Budget(f"Plan {self.plan}")
+        for path, content in self.files.items():
+            budget.spend(path, len(content))
+
+    def generate_passwords(self, taken_over: Mapping[str, Any]) -> list[str]:
+        """Make the passwords that the plan needs and does not have; return their names.
+
+        :param taken_over: values that a deployed stack has already, which are kept.
+        """
+        wanted = passwords.wanted(self.texts().values())
+        existing = self.variables.get("passwords") or {}
+        values = {**passwords.taken_over(wanted, taken_over), **existing}
+        made = passwords.generate(wanted, values)
+        self.variables["passwords"] = {**values, **made}
+        return sorted(set(self.variables["passwords"]) - set(existing))
+
+    def texts(self) -> dict[str, str]:
+        """Return path to content of all files that are text."""
+        found = {}
+        for path, content in self.files.items():
+            try:
+                found[path] = content.decode("utf-8")
+            except UnicodeDecodeError:
+                continue
+        return found
+
+    def _render(self) -> None:
+        """Render, unless every source is what it was; what was rendered is not for editing."""
+        rendered = self.variables.get("rendered")
+        derived = {*(rendered if isinstance(rendered, list) else ()), plan_environment.FILE}
+        sources = {path: content for path, content in self.files.items() if path not in derived}
+        if self._rendered is None and all(path in self.before.contents for path in derived):
+            before = self.before.contents
+            self._rendered = (
+                {path: content for path, content in before.items() if path not in derived},
+                {path: before[path] for path in derived if path != plan_environment.FILE},
+            )
+        if self._rendered is None or not _same(sources, self._rendered[0]):
+            self.files = sources
+            made = {p: text.encode() for p, text in rendering.run(self.texts()).items()}
+            self._rendered = (sources, made)
+        made = self._rendered[1]
+        self.files = {**sources, **made}
+        self.variables["rendered"] = sorted(made)
+
+    def _map(self) -> dict[str, Any] | None:
+        if capabilities.FILE not in self.files:
+            return None
+        # The maps of some releases leave it to plan-environment.yaml to say what the roots are.
+        elsewhere = plan_environment.FILE in self.files and "root_environment" not in self.variables
+        return capabilities.parse(
+            self._text(capabilities.FILE), self.files, roots_required=not elsewhere
+        )
+
+    def _take_plan_environment(self) -> None:
+        file = plan_environment.FILE
+        self.take(yaml_files.load_mapping(self._text(file), file))
+
+    def _text(self, path: str) -> str:
+        return yaml_files.text(self.files[path], path)
+
+    def _encrypt(self, vault: secrets.Vault) -> None:
+        hidden = self.hidden
+
+        def closed(values: Any, names_of_secrets: Any) -> dict[str, Any]:
+            return {
+                name: vault.renew(value, name)
+                if secrets.is_encrypted(value)
+                else vault.encrypt(value)
+                if name in names_of_secrets
+                else value
+                for name, value in (values or {}).items()
+            }
+
+        stored = self.variables.get("passwords") or {}
+        self.variables["passwords"] = closed(stored, stored)
+        self.variables["parameter_defaults"] = closed(
+            self.variables.get("parameter_defaults"), hidden
+        )
+        environments = []
+        for item in self.variables.get("environments") or []:
+            data = item.get("data")
+            if isinstance(data, dict) and data.get("parameter_defaults"):
+                defaults = closed(data["parameter_defaults"], hidden)
+                environments.append({"data": {**data, "parameter_defaults": defaults}})
+            else:
+                environments.append(item)
+        self.variables["environments"] = environments
+
+
+def heat_input(
+    texts: Mapping[str, str],
+    variables: Mapping[str, Any],
+    vault: secrets.Vault,
+    parameters: Mapping[str, Any] | None = None,
+) -> references.HeatInput:
+    """Return what Heat is given for a plan, with its secrets.
+
+    :param texts: path to content, rendered files included.
+    :param variables: the plan's environment.
+    :param parameters: further values, which override all others.
+    :raises TripleOError: something refers to what is not there, or may not be referred to.
+    """
+
+    def opened(values: Any) -> dict[str, Any]:
+        return {
+            name: vault.decrypt(value, name) if secrets.is_encrypted(value) else value
+            for name, value in (values or {}).items()
+        }
+
+    paths: list[str] = []
+    files = dict(texts)
+    for number, item in enumerate(variables.get("environments") or []):
+        if "path" in item:
+            paths.append(item["path"])
+        else:
+            # Clients may put an environment itself where a path would be.
+            inline = f"tripleo/environment-{number}.yaml"
+            data = dict(item.get("data") or {})
+            if data.get("parameter_defaults"):
+                data["parameter_defaults"] = opened(data["parameter_defaults"])
+            files[inline] = yaml_files.dump(data)
+            paths.append(inline)
+    # What is given for a plan as a whole wins over its environments, and passwords over nothing.
+    defaults = {
+        **opened(variables.get("passwords")),
+        **opened(variables.get("parameter_defaults")),
+        **(parameters or {}),
+    }
+    last = {"parameter_defaults": defaults} if defaults else {}
+    return references.collect(files, str(variables.get("template")), paths, last)
+
+
+def _same(some: Mapping[str, bytes], others: Mapping[str, bytes]) -> bool:
+    """Tell whether two sets of files hold the very same contents, untouched."""
+    return some.keys() == others.keys() and all(some[path] is others[path] for path in some)
+
+
+def _check_form(variables: Mapping[str, Any]) -> None:
+    """Check the form of a plan's environment, which clients write as well."""
+    environments = variables.get("environments") or []
+    if not isinstance(environments, list) or not all(isinstance(e, dict) for e in environments):
+        raise exceptions.FileInvalid(_WHERE, "environments must hold a list of mappings")
+    for item in environments:
+        data = item.get("data")
+        if "path" in item:
+            names.resolve(item["path"], _WHERE)
+        elif not isinstance(data or {}, dict) or not isinstance(
+            (data or {}).get("parameter_defaults") or {}, dict
+        ):
+            raise exceptions.FileInvalid(_WHERE, "an environment's data must hold a mapping")
+    for key in ("parameter_defaults", "passwords"):
+        if not isinstance(variables.get(key) or {}, dict):
+            raise exceptions.FileInvalid(_WHERE, f"{key} must hold a mapping")

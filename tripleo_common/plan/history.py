@@ -1,0 +1,242 @@
+"""A plan's past: what it was, what changed, going back, and taking it elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tripleo_common import exceptions
+from tripleo_common.plan import (
+    archive,
+    container,
+    heat,
+    lock,
+    revisions,
+    secrets,
+    store,
+    tarball,
+)
+from tripleo_common.plan.candidate import Candidate
+from tripleo_common.plan.changes import Change
+from tripleo_common.plan.plans import Plans
+
+EXPORTS = "plan-exports"
+"""The container that exported plans are put into, as upstream's clients expect."""
+
+SECRETS_FILE = "plan-secrets.json"
+"""A plan's secrets in an export, sealed with a passphrase."""
+
+_SHOWN = 100
+
+
+def history(plans: Plans, plan: str, limit: int = 20) -> list[dict[str, Any]]:
+    """Return a plan's last revisions, newest first.
+
+    :param limit: at most so many.
+    :returns: of each ``revision``, ``user``, ``time`` (UTC), ``reason``, ``action``, ``what`` and
+        ``deployed`` (whether it ever was).
+    :raises PlanNotFound: there is no such plan.
+    """
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise exceptions.InputInvalid("limit", "must be a number of revisions, 1 or more.")
+    target = plans.open(plan)
+    current = target.read().revision
+    numbers = [number for number in target.archive.numbers() if number <= current]
+    deployed = set(target.archive.deployed())
+    records = target.archive.records(numbers[-min(limit, _SHOWN) :])
+    shown = ("revision", "user", "time", "reason", "action", "execution", "what")
+    return [
+        {**{key: records[n].get(key) for key in shown}, "deployed": n in deployed}
+        for n in sorted(records, reverse=True)
+    ]
+
+
+def show(plans: Plans, plan: str) -> dict[str, Any]:
+    """Return what a plan is at this moment, without its files and secrets.
+
+    :returns: ``name``, ``revision``, ``template``, ``environments``, ``roles``, ``parameters``
+        (masked), ``passwords`` (names), ``files`` (count), ``bytes``, ``uncommitted`` (paths that
+        somebody wrote directly, and whether the environment was), ``synced`` (whether the container
+        shows the revision), ``lock`` (owner, reason, since, age in seconds; or None), ``deployed``
+        (the revision that the stack was last made or updated from, or None).
+    :raises PlanNotFound: there is no such plan.
+    """
+    target = plans.open(plan)
+    state = target.read()
+    candidate = plans.candidate(state)
+    variables = candidate.variables
+    held = lock.read(plans.home, plan)
+    deployed = target.archive.deployed()
+    return {
+        "name": plan,
+        "revision": state.revision,
+        "template": variables.get("template"),
+        "environments": [item.get("path", "(inline)") for item in variables["environments"]],
+        "roles": variables.get("roles"),
+        "parameters": secrets.mask(variables.get("parameter_defaults") or {}, candidate.hidden),
+        "passwords": sorted(variables.get("passwords") or {}),
+        "files": len(state.files.contents),
+        "bytes": sum(len(content) for content in state.files.contents.values()),
+        "uncommitted": {
+            "files": state.direct[:_SHOWN],
+            "environment": state.environment_written,
+        },
+        "synced": state.look.revision == state.revision,
+        "lock": lock.describe(held) if held else None,
+        "deployed": deployed[-1] if deployed and heat.stack_id(plans.cloud, plan) else None,
+    }
+
+
+def diff(
+    plans: Plans,
+    plan: str,
+    old: int | None = None,
+    new: int | None = None,
+    paths: list[str] | None = None,
+) -> dict[str, Any]:
+    """Say what lies between two revisions of a plan.
+
+    :param old: number of the earlier one; the one before ``new`` if it is not given.
+    :param new: number of the later one; the plan as it is now, with what was written directly and
+        is not committed yet, if it is not given.
+    :param paths: only these files, or all below these directories.
+    :returns: ``from``, ``to`` and what :func:`revisions.diff` returns.
+    :raises RevisionNotFound: there is no such revision, or it is not kept.
+    """
+    if paths is not None and (
+        not isinstance(paths, list) or not all(isinstance(path, str) for path in paths)
+    ):
+        raise exceptions.InputInvalid("paths", "must be a list of paths.")
+    target = plans.open(plan)
+    state = target.read()
+    candidate = plans.candidate(state)
+    if new is None:
+        after, variables = archive.Files.of(candidate.files, state.files), candidate.variables
+        if old is None:
+            old = state.revision if not state.is_committed else state.revision - 1
+    else:
+        after, variables = _revision(target, state, new)
+        if old is None:
+            old = new - 1
+    if old == 0 and state.revision:
+        before, earlier = archive.Files.of({}), dict[str, Any]()
+    else:
+        before, earlier = _revision(target, state, old)
+    found = revisions.diff(before, earlier, after, variables, candidate.hidden, paths)
+    return {"from": old, "to": new if new is not None else "now", **found}
+
+
+def rollback(
+    plans: Plans, plan: str, revision: int, change: Change
+) -> tuple[store.Committed, list[str]]:
+    """Make a new revision that equals an old one.
+
+    :returns: what was committed, and sentences on what this cannot undo, if the plan is deployed.
+    :raises RevisionNotFound: there is no such revision, or it is not kept.
+    """
+    told: list[str] = []
+
+    def edit(candidate: Candidate) -> None:
+        target = plans.open(plan)
+        state = target.read()
+        files, variables = _revision(target, state, revision)
+        deployed = target.archive.deployed()
+        if deployed and heat.stack_id(plans.cloud, plan):
+            try:
+                there, running = _revision(target, state, deployed[-1])
+            except exceptions.RevisionNotFound:
+                there, running = state.base, state.variables
+            told[:] = revisions.not_undone(running, variables, there.id != files.id)
+        candidate.files = dict(files.contents)
+        candidate.variables = dict(variables)
+        # Nothing is rendered anew: what that revision had was rendered then.
+        candidate.before = files
+
+    return plans.change(plan, change, edit), told
+
+
+def export(
+    plans: Plans,
+    plan: str,
+    *,
+    exports_container: str = EXPORTS,
+    delete_after: int = 3600,
+    passphrase: str | None = None,
+) -> dict[str, Any]:
+    """Put a plan, as one tarball, where it can be fetched from.
+
+    It has no secrets, unless a passphrase is given: then they are sealed with that.
+
+    :param delete_after: seconds after which Swift removes it.
+    :returns: ``container``, ``object``, ``revision``, ``secrets`` (names of those that it has).
+    """
+    if not isinstance(delete_after, int) or isinstance(delete_after, bool) or delete_after < 1:
+        raise exceptions.InputInvalid("delete_after", "must be a number of seconds, 1 or more.")
+    state = plans.read(plan)
+    candidate = plans.candidate(state)
+    files = {
+        path: content
+        for path, content in candidate.files.items()
+        if path not in candidate.variables["rendered"]
+    }
+    files.pop(SECRETS_FILE, None)
+    opened: dict[str, dict[str, Any]] = {}
+    if passphrase is not None:
+        vault = secrets.Vault.from_options()
+        for key in ("passwords", "parameter_defaults"):
+            opened[key] = {
+                name: vault.decrypt(value, name)
+                for name, value in (candidate.variables.get(key) or {}).items()
+                if secrets.is_encrypted(value)
+            }
+        files[SECRETS_FILE] = secrets.seal(opened, passphrase).encode()
+    target = container.Container(plans.cloud, exports_container, "exports")
+    target.ensure()
+    name = f"{plan}.tar.gz"
+    target.write({name: tarball.pack(files)}, "application/gzip", {"X-Delete-After": delete_after})
+    return {
+        "container": exports_container,
+        "object": name,
+        "revision": state.revision,
+        "secrets": sorted(name for values in opened.values() for name in values),
+    }
+
+
+def take_secrets(files: dict[str, bytes], passphrase: str | None) -> dict[str, Any]:
+    """Take the sealed secrets out of an exported plan's files.
+
+    :param files: the plan's files; the sealed secrets are removed from them.
+    :returns: variables of a plan's environment: ``passwords`` and ``parameter_defaults``; empty
+        without a passphrase.
+    :raises SecretUnreadable: it is the wrong passphrase.
+    """
+    sealed = files.pop(SECRETS_FILE, None)
+    if passphrase is None:
+        return {}
+    if sealed is None:
+        raise exceptions.InputInvalid(
+            "passphrase", "is given, and these templates hold no sealed secrets."
+        )
+    opened = secrets.open_sealed(sealed.decode("utf-8", "replace"), passphrase)
+    found = {}
+    for key in ("passwords", "parameter_defaults"):
+        values = opened.get(key) if isinstance(opened, Mapping) else None
+        if not isinstance(values, dict):
+            raise exceptions.FileInvalid(SECRETS_FILE, f"{key} must hold a mapping")
+        found[key] = values
+    return found
+
+
+def _revision(
+    target: store.Store, state: store.State, number: object
+) -> tuple[archive.Files, dict[str, Any]]:
+    """Return files and variables of a revision."""
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise exceptions.InputInvalid("revision", "must be the number of a revision.")
+    record = target.archive.record(number) if 0 < number <= state.revision else None
+    if record is None:
+        numbers = [each for each in target.archive.numbers() if each <= state.revision]
+        raise exceptions.RevisionNotFound(target.plan, number, numbers)
+    environment = json.loads(json.dumps(record["environment"]))
+    return target.archive.files(str(record["files"]), number), environment

@@ -1,0 +1,39 @@
+"""What nodes and flavors say of a profile: how many servers there can be, of which flavor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tripleo_common import clouds, exceptions
+
+_COMPUTE_VERSION = "compute 2.61"
+"""The first version of the Compute API whose list of flavors has their extra specs."""
+
+
+def capabilities(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Read a node's capabilities, which Ironic keeps as ``name:value,name:value``."""
+    text = str(properties.get("capabilities") or "")
+    pairs = (item.partition(":") for item in text.split(","))
+    return {name.strip(): value.strip() for name, colon, value in pairs if colon}
+
+
+def count(cloud: clouds.Cloud, profile: str) -> int:
+    """Return how many nodes are tagged with a profile."""
+    nodes = cloud.ironic.node.list(fields=["uuid", "properties"], limit=0)
+    return sum(capabilities(node.properties).get("profile") == profile for node in nodes)
+
+
+def flavor(cloud: clouds.Cloud, profile: str) -> str | None:
+    """Return the name of the flavor for a profile; None where there is no Compute service."""
+    try:
+        url = cloud.endpoint("compute")
+    except exceptions.ServiceNotFound:
+        return None
+    answer = cloud.session.get(
+        f"{url}/flavors/detail", headers={"OpenStack-API-Version": _COMPUTE_VERSION}
+    )
+    for found in answer.json()["flavors"]:
+        if (found.get("extra_specs") or {}).get("capabilities:profile") == profile:
+            return str(found["name"])
+    return None

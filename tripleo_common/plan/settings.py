@@ -1,0 +1,265 @@
+"""What users set in a plan: environments, parameters, passwords."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tripleo_common import exceptions
+from tripleo_common.plan import capabilities, heat, parameters, passwords, profiles, secrets, store
+from tripleo_common.plan.candidate import Candidate
+from tripleo_common.plan.changes import Change
+from tripleo_common.plan.plans import Plans
+
+
+def get_capabilities(plans: Plans, plan: str) -> dict[str, Any]:
+    """Return the environments that a plan offers, by topic, and which are chosen.
+
+    :returns: as :func:`capabilities.view`.
+    :raises PlanNotFound: there is no such plan.
+    """
+    candidate = plans.candidate(plans.read(plan))
+    variables = candidate.variables
+    return capabilities.view(
+        variables.get("capabilities"),
+        capabilities.paths(variables.get("environments")),
+        candidate.files,
+    )
+
+
+def update_capabilities(
+    plans: Plans,
+    plan: str,
+    environments: Mapping[str, bool],
+    change: Change,
+    *,
+    purge_missing: bool = False,
+    sort_environments: bool = False,
+) -> dict[str, Any]:
+    """Choose environments.
+
+    :param environments: path to whether it is chosen.
+    :param purge_missing: drop those that are not mentioned.
+    :param sort_environments: put each behind all that it requires.
+    :returns: ``environments`` (list of ``{"path"}``, inline ones as ``{"data": {}}``), ``template``
+        and ``revision``.
+    :raises CapabilitiesConflict: the choice breaks rules of the capabilities map.
+    :raises EnvironmentNotFound: a file is named that the plan does not have.
+    """
+    result: list[dict[str, Any]] = []
+
+    def edit(candidate: Candidate) -> None:
+        # Environments may be rendered ones, so what can be chosen is known after rendering.
+        candidate.finish()
+        variables = candidate.variables
+        variables["environments"] = capabilities.choose(
+            variables.get("capabilities"),
+            variables.get("environments") or [],
+            environments,
+            candidate.files,
+            purge_missing=purge_missing,
+            sort_environments=sort_environments,
+        )
+        result[:] = [
+            {"path": item["path"]} if "path" in item else {"data": {}}
+            for item in variables["environments"]
+        ]
+
+    committed = plans.change(plan, change, edit)
+    return {"environments": result, "revision": committed.revision}
+
+
+def get_parameters(plans: Plans, plan: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return Heat's answer on a plan, and the values that the plan sets, secrets masked.
+
+    The answer is kept, and asked for again when any file or setting is another one.
+
+    :raises ServiceRefused: Heat refuses the plan; the message is Heat's.
+    """
+    state = plans.read(plan)
+    candidate = plans.candidate(state)
+    tree = _tree(plans, plans.open(plan), candidate)
+    return tree, secrets.mask(candidate.variables.get("parameter_defaults") or {}, candidate.hidden)
+
+
+def update_parameters(
+    plans: Plans, plan: str, values: Mapping[str, Any], change: Change, *, validate: bool = True
+) -> tuple[store.Committed, dict[str, Any] | None, dict[str, Any]]:
+    """Merge values into a plan's parameters; a value replaces the one it had.
+
+    A hidden parameter's value that is given as the mask, as clients read it, stays what it is.
+
+    :param validate: have Heat look at the result before it is committed.
+    :returns: what was committed; Heat's answer, masked, if it was asked; the plan's parameters,
+        masked.
+    :raises ParametersInvalid: with all faults: unknown names, wrong types, broken constraints.
+    :raises ServiceRefused: Heat refuses the result.
+    """
+    if not isinstance(values, Mapping):
+        raise exceptions.InputInvalid("parameters", "must map parameter names to values.")
+    new = {name: value for name, value in values.items() if value != secrets.MASK}
+    tree: dict[str, Any] | None = None
+    after: dict[str, Any] = {}
+
+    def edit(candidate: Candidate) -> None:
+        current = dict(candidate.variables.get("parameter_defaults") or {})
+        for name, value in new.items():
+            if not _is_same(current.get(name), value, str(name)):
+                current[name] = value
+        candidate.variables["parameter_defaults"] = current
+
+    def check(candidate: Candidate) -> None:
+        nonlocal tree
+        declared = candidate.given.declared
+        faults = parameters.check(new, declared, _elsewhere(candidate, new))
+        if faults:
+            raise exceptions.ParametersInvalid(faults)
+        if validate:
+            tree = _tree(plans, plans.open(plan), candidate)
+        after.update(
+            secrets.mask(candidate.variables.get("parameter_defaults") or {}, candidate.hidden)
+        )
+
+    committed = plans.change(plan, change, edit, check)
+    if not after:
+        state = plans.read(plan)
+        after = secrets.mask(state.variables.get("parameter_defaults") or {}, ())
+    return committed, tree, after
+
+
+def reset_parameters(plans: Plans, plan: str, change: Change) -> store.Committed:
+    """Take all parameters out of a plan that were set for it as a whole; passwords stay."""
+
+    def edit(candidate: Candidate) -> None:
+        candidate.variables["parameter_defaults"] = {}
+
+    return plans.change(plan, change, edit)
+
+
+def update_role_parameters(
+    plans: Plans, plan: str, role: str, change: Change
+) -> tuple[store.Committed, dict[str, Any]]:
+    """Set count and flavor of a role to what the nodes that are tagged for it say.
+
+    :param role: the profile that nodes have among their capabilities, such as ``compute``.
+    :returns: what was committed, and the parameters that were set.
+    :raises ParametersInvalid: the plan's templates have no such parameters.
+    """
+    if not isinstance(role, str) or not role:
+        raise exceptions.InputInvalid("role", "must be the name of a role or profile.")
+    found = parameters.role_parameters(
+        role, profiles.count(plans.cloud, role), profiles.flavor(plans.cloud, role)
+    )
+    declared = plans.candidate(plans.read(plan)).given.declared
+    # Not every plan has flavors; without any of these the refusal names what there is.
+    usable = {name: value for name, value in found.items() if name in declared} or found
+    committed, _tree_of_heat, _all = update_parameters(plans, plan, usable, change, validate=False)
+    return committed, usable
+
+
+def generate_passwords(
+    plans: Plans,
+    plan: str,
+    change: Change,
+    *,
+    rotate: bool = False,
+    names: list[str] | None = None,
+) -> tuple[store.Committed, list[str]]:
+    """Make the passwords that a plan does not have yet; existing ones stay.
+
+    Those that a deployed stack has already are taken over.
+
+    :param rotate: make new ones in the place of existing ones as well.
+    :param names: which to rotate; all that may be if there are none.
+    :returns: what was committed, and the names of the passwords that are new.
+    :raises InputInvalid: a named password is not there, or must not be rotated.
+    """
+    made: list[str] = []
+    stack = heat.stack_parameters(plans.cloud, plan)
+
+    def edit(candidate: Candidate) -> None:
+        made[:] = candidate.generate_passwords(stack)
+        if rotate:
+            vault = secrets.Vault.from_options()
+            existing = {
+                name: vault.decrypt(value, name) if secrets.is_encrypted(value) else value
+                for name, value in candidate.variables["passwords"].items()
+            }
+            fresh = passwords.rotate(existing, names)
+            candidate.variables["passwords"].update(fresh)
+            made[:] = sorted({*made, *fresh})
+
+    committed = plans.change(plan, change, edit)
+    return committed, made
+
+
+def get_passwords(
+    plans: Plans, plan: str, names: list[str] | None = None, *, reveal: bool = False
+) -> dict[str, Any]:
+    """Return a plan's passwords; what its parameters say wins, as it does in Heat.
+
+    :param names: only these.
+    :param reveal: in clear instead of masked.
+    """
+    variables = plans.read(plan).variables
+    defaults = variables.get("parameter_defaults") or {}
+    stored = variables.get("passwords") or {}
+    found = {name: defaults.get(name, value) for name, value in stored.items()}
+    if names is not None:
+        missing = sorted(set(names) - set(found))
+        if missing:
+            raise exceptions.InputInvalid(
+                "names",
+                f"names {exceptions.one_of(missing)}, which plan {plan} does not have. It has "
+                f"{exceptions.one_of(found)}.",
+            )
+        found = {name: found[name] for name in names}
+    if not reveal:
+        return dict.fromkeys(sorted(found), secrets.MASK)
+    vault = secrets.Vault.from_options()
+    return {
+        name: vault.decrypt(value, name) if secrets.is_encrypted(value) else value
+        for name, value in sorted(found.items())
+    }
+
+
+def _tree(plans: Plans, target: store.Store, candidate: Candidate) -> dict[str, Any]:
+    """Return Heat's answer on a candidate, masked; from the archive if it is there."""
+    key = _key(plans, candidate)
+    known = target.archive.answer("parameters", key)
+    if isinstance(known, dict):
+        return known
+    tree = parameters.mask_tree(heat.validate(plans.cloud, candidate.given), candidate.hidden)
+    target.archive.keep_answer("parameters", key, tree)
+    return tree
+
+
+def _key(plans: Plans, candidate: Candidate) -> str:
+    """Return a digest of all that Heat's answer depends on; secrets count in encrypted form."""
+    names = ("template", "environments", "parameter_defaults", "passwords")
+    variables = {name: candidate.variables.get(name) for name in names}
+    given = [plans.cloud.endpoint("orchestration"), candidate.files_id, variables]
+    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
+
+
+def _elsewhere(candidate: Candidate, values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Find templates of the plan that declare a parameter but are not in use."""
+    unknown = {str(name) for name in values}.difference(candidate.given.declared)
+    if not unknown:
+        return {}
+    found: dict[str, list[str]] = {}
+    wanted = re.compile(rf"^ +({'|'.join(map(re.escape, sorted(unknown)))}):\s*$", re.MULTILINE)
+    for path, text in candidate.texts().items():
+        if "heat_template_version" in text:
+            for name in set(wanted.findall(text)):
+                found.setdefault(name, []).append(path)
+    return found
+
+
+def _is_same(stored: Any, value: Any, name: str) -> bool:
+    if secrets.is_encrypted(stored):
+        stored = secrets.Vault.from_options().decrypt(stored, name)
+    return bool(stored == value)
