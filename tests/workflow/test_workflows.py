@@ -8,41 +8,67 @@ from tripleo_common import exceptions
 PLACE = {"action_region": "regionTwo", "cloud": "edge"}
 DONE = {"done": True, "stack": "demo", "status": "CREATE_COMPLETE"}
 NOT_YET = {"done": False, "stack": "demo", "status": "CREATE_IN_PROGRESS"}
-DEPLOYED = {"stack": {"id": "1", "name": "demo"}, "action": "CREATE"}
+DEPLOYED = {"stack": {"id": "1", "name": "demo"}, "action": "CREATE", "revision": 3}
+CREATED = {"revision": 1, "synced": True}
+BEGUN = {"revision": 1, "synced": False}
+CHANGED = {"revision": 2, "changed": True}
+EXPORTED = {"container": "plan-exports", "object": "demo.tar.gz", "revision": 1, "secrets": []}
 
 CASES = (
     # workflow, inputs, answers, actions in order
     (
         "tripleo.plan_management.v1.create_deployment_plan",
         {"container": "demo"},
-        {},
+        {"tripleo.plan.create": CREATED},
         ["tripleo.plan.create"],
-    ),
-    (
-        "tripleo.plan_management.v1.create_deployment_plan",
-        {"container": "demo", "use_default_templates": True},
-        {},
-        [
-            "tripleo.plan.create_container",
-            "tripleo.templates.upload_default",
-            "tripleo.plan.create",
-        ],
     ),
     (
         "tripleo.plan_management.v1.create_default_deployment_plan",
         {"container": "demo"},
-        {},
-        [
-            "tripleo.plan.create_container",
-            "tripleo.templates.upload_default",
-            "tripleo.plan.create",
-        ],
+        {"tripleo.plan.create": CREATED},
+        ["tripleo.plan.create"],
     ),
     (
         "tripleo.plan_management.v1.update_deployment_plan",
         {"container": "demo"},
-        {},
+        {"tripleo.plan.update": CHANGED},
         ["tripleo.plan.update"],
+    ),
+    (
+        "tripleo.plan_management.v1.sync_plan",
+        {"container": "demo"},
+        {},
+        ["tripleo.plan.sync"],
+    ),
+    (
+        "tripleo.plan_management.v1.list_roles",
+        {"container": "demo"},
+        {"tripleo.role.list": [{"name": "A"}]},
+        ["tripleo.role.list"],
+    ),
+    (
+        "tripleo.plan_management.v1.list_available_roles",
+        {"container": "demo"},
+        {"tripleo.role.list_available": [{"name": "A"}]},
+        ["tripleo.role.list_available"],
+    ),
+    (
+        "tripleo.plan_management.v1.select_roles",
+        {"container": "demo", "role_names": ["A"]},
+        {"tripleo.role.select": {"revision": 2, "roles": [{"name": "A"}]}},
+        ["tripleo.role.select"],
+    ),
+    (
+        "tripleo.plan_management.v1.rotate_passwords",
+        {"container": "demo"},
+        {"tripleo.parameters.generate_passwords": {"revision": 2, "passwords": ["A"]}},
+        ["tripleo.parameters.generate_passwords"],
+    ),
+    (
+        "tripleo.plan_management.v1.export_deployment_plan",
+        {"plan": "demo"},
+        {"tripleo.plan.export": EXPORTED, "tripleo.swift.tempurl": "http://x/y"},
+        ["tripleo.plan.export", "tripleo.swift.tempurl"],
     ),
     (
         "tripleo.plan_management.v1.delete_deployment_plan",
@@ -119,47 +145,72 @@ class TestEveryWorkflow(base.Failures, base.WorkflowTestCase):
 
 
 class TestPlanManagement(base.WorkflowTestCase):
-    def test_a_failed_creation_removes_the_container_that_it_made(self):
-        wrong = exceptions.TemplateInvalid("overcloud.j2.yaml", "Jinja2: oops", 7)
-        self.answers = {"tripleo.plan.create": wrong}
-        self.assert_fails(
-            "tripleo.plan_management.v1.create_default_deployment_plan", wrong, container="demo"
-        )
-        self.assertEqual("tripleo.plan.delete", self.called()[-1])
-        self.assertEqual("demo", self.calls[-1].inputs["container"])
+    def test_a_plan_whose_container_is_not_filled_yet_is_usable_and_named(self):
+        self.answers = {"tripleo.plan.create": BEGUN, "tripleo.plan.start_sync": "an-id"}
+        for workflow in ("create_deployment_plan", "create_default_deployment_plan"):
+            self.calls.clear()
+            output = self.assert_succeeds(
+                f"tripleo.plan_management.v1.{workflow}", container="demo", **PLACE
+            )
+            self.assertEqual((1, "an-id"), (output["revision"], output["sync_execution"]))
+            self.assertEqual(["tripleo.plan.create", "tripleo.plan.start_sync"], self.called())
+            self.assertFalse(self.calls[0].inputs["sync"])
+            self.assertEqual("regionTwo", self.calls[1].inputs["action_region"])
 
-    def test_a_failed_upload_removes_the_container_as_well(self):
-        wrong = exceptions.ServiceRefused("object-store", 507, "full")
-        self.answers = {"tripleo.templates.upload_default": wrong}
-        self.assert_fails(
-            "tripleo.plan_management.v1.create_default_deployment_plan", wrong, container="demo"
+    def test_a_plan_is_made_although_the_filling_of_its_container_cannot_start(self):
+        down = exceptions.ServiceUnavailable("workflowv2", "x", "is down")
+        self.answers = {"tripleo.plan.create": BEGUN, "tripleo.plan.start_sync": down}
+        output = self.assert_succeeds(
+            "tripleo.plan_management.v1.create_deployment_plan", container="demo"
         )
-        self.assertEqual("tripleo.plan.delete", self.called()[-1])
+        self.assertEqual((1, None), (output["revision"], output["sync_execution"]))
 
-    def test_an_existing_plan_is_never_removed_by_a_refused_creation(self):
-        exists = exceptions.PlanExists("demo", "container")
-        self.answers = {"tripleo.plan.create_container": exists}
-        self.assert_fails(
-            "tripleo.plan_management.v1.create_default_deployment_plan", exists, container="demo"
+    def test_where_the_templates_come_from_reaches_the_action(self):
+        self.answers = {"tripleo.plan.create": CREATED, "tripleo.plan.update": CHANGED}
+        self.assert_succeeds(
+            "tripleo.plan_management.v1.create_deployment_plan",
+            container="demo",
+            source_url="https://host/a.git",
+            generate_passwords=False,
+            reason="a new site",
         )
-        self.assertEqual(["tripleo.plan.create_container"], self.called())
-
-    def test_what_a_client_uploaded_stays_when_the_creation_fails(self):
-        wrong = exceptions.FileNotInPlan("capabilities-map.yaml", "every plan")
-        self.answers = {"tripleo.plan.create": wrong}
-        self.assert_fails(
-            "tripleo.plan_management.v1.create_deployment_plan", wrong, container="demo"
+        self.assert_succeeds(
+            "tripleo.plan_management.v1.update_deployment_plan",
+            container="demo",
+            source_url="https://host/b.git",
+            plan_environment={"parameter_defaults": {"A": 1}},
+            generate_passwords=False,
+            reason="a newer one",
         )
-        self.assertEqual(["tripleo.plan.create"], self.called())
+        created, updated = (call.inputs for call in self.calls)
+        self.assertEqual("https://host/a.git", created["source_url"])
+        self.assertEqual("https://host/b.git", updated["source_url"])
+        self.assertEqual({"parameter_defaults": {"A": 1}}, updated["plan_environment"])
+        self.assertEqual(
+            [(False, "a new site"), (False, "a newer one")],
+            [(i["generate_passwords"], i["reason"]) for i in (created, updated)],
+        )
 
-    def test_the_first_error_is_told_when_the_clean_up_fails_too(self):
-        wrong = exceptions.TemplateInvalid("overcloud.j2.yaml", "Jinja2: oops", 7)
+    def test_rotation_is_asked_for_and_names_what_is_new(self):
         self.answers = {
-            "tripleo.plan.create": wrong,
-            "tripleo.plan.delete": exceptions.ServiceUnavailable("object-store", "x", "is down"),
+            "tripleo.parameters.generate_passwords": {"revision": 2, "passwords": ["A"]}
         }
-        self.assert_fails(
-            "tripleo.plan_management.v1.create_default_deployment_plan", wrong, container="demo"
+        output = self.assert_succeeds(
+            "tripleo.plan_management.v1.rotate_passwords", container="demo", password_list=["A"]
+        )
+        self.assertEqual(["A"], output["passwords"])
+        self.assertTrue(self.calls[0].inputs["rotate_passwords"])
+        self.assertEqual(["A"], self.calls[0].inputs["rotate_pw_list"])
+
+    def test_an_export_ends_with_its_url(self):
+        self.answers = {"tripleo.plan.export": EXPORTED, "tripleo.swift.tempurl": "http://x/y"}
+        output = self.assert_succeeds(
+            "tripleo.plan_management.v1.export_deployment_plan", plan="demo"
+        )
+        self.assertEqual("http://x/y", output["tempurl"])
+        self.assertEqual(
+            ("plan-exports", "demo.tar.gz"),
+            (self.calls[1].inputs["container"], self.calls[1].inputs["obj"]),
         )
 
     def test_list_plans_answers_under_both_names_that_clients_read(self):

@@ -74,6 +74,12 @@ class Candidate:
         """Digest of all files."""
         return archive.Files.of(self.files, self.before).id
 
+    def replace_files(self, files: Mapping[str, bytes]) -> None:
+        """Take other templates in the place of all files; settings stay."""
+        self.files = dict(files)
+        for name in ("rendered", "capabilities"):
+            self.variables.pop(name, None)
+
     def take(self, document: Mapping[str, Any]) -> None:
         """Take what a ``plan-environment.yaml`` may say in the place of what the plan has."""
         self.variables = plan_environment.merge(self.variables, document)
@@ -89,6 +95,8 @@ class Candidate:
         if named is not None:
             self.files[plan_environment.FILE] = named
         found = self._map()
+        if found is None and "capabilities" in self.variables:
+            raise exceptions.FileNotInPlan(capabilities.FILE, "this plan")
         is_named = found is not None and found["root_template"] is not None
         if not is_named and plan_environment.FILE in self.files:
             if not self.before.contents:

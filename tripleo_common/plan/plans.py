@@ -171,8 +171,7 @@ class Plans:
 
         def edit(candidate: Candidate) -> None:
             if files is not None:
-                candidate.files = dict(files)
-                candidate.variables.pop("rendered", None)
+                candidate.replace_files(files)
             candidate.take_roots()
             if plan_environment is not None:
                 candidate.take(plan_environment)
