@@ -14,6 +14,12 @@ WAIT = "tripleo.stack.v1.wait_for_stack_complete_or_failed"
 ROOT = "heat_template_version: 2021-04-16\nresources: {a: {type: OS::Heat::Value"
 """A root template up to the properties of its resource."""
 
+MAP = (
+    "root_template: overcloud.yaml\nroot_environment: registry.yaml\n"
+    "topics: [{title: T, environment_groups: [{title: G, environments: "
+)
+"""A capabilities map up to its environments."""
+
 # What is uploaded beside (or instead of) the good plan; the error's type; what the message names.
 BAD_PLANS = (
     ("not_yaml", {"capabilities-map.yaml": "a: [1\nb: }"}, "YAMLInvalid", "capabilities-map.yaml:2"),
@@ -37,8 +43,20 @@ BAD_PLANS = (
     ("jinja_include", {"overcloud.j2.yaml": "{% include '../../etc/passwd' %}\n"}, "PathInvalid", "../../etc/passwd"),
     ("jinja_include_missing", {"overcloud.j2.yaml": "{% include 'nothing.j2' %}\n"}, "FileNotInPlan", "nothing.j2"),
     ("roles_twice", {"roles_data.yaml": "- name: A\n- name: A\n"}, "YAMLInvalid", "two roles A"),
+    ("jinja_circle", {"overcloud.j2.yaml": "{% include 'a.j2' %}\n", "a.j2": "{% include 'overcloud.j2.yaml' %}"}, "TemplateInvalid", "overcloud.j2.yaml"),
+    ("jinja_memory", {"overcloud.j2.yaml": "a: {{ 'x' * 10**11 }}\n"}, "TemplateInvalid", "render_memory_mib"),
+    ("jinja_doubling", {"overcloud.j2.yaml": "{% set ns = namespace(x='x') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}\n"}, "TemplateInvalid", "overcloud.j2.yaml"),
+    ("yaml_bomb", {"registry.yaml": "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(f"{chr(98+i)}: &{chr(98+i)} [{','.join(['*' + chr(97+i)] * 10)}]\n" for i in range(9))}, "YAMLInvalid", "aliases"),
+    ("large_file", {"large.yaml": "x" * (9 * 2**20)}, "LimitExceeded", "file_max_mib"),
+    ("map_file_missing", {"capabilities-map.yaml": MAP + "[{file: none.yaml}]}]}]\n"}, "FileInvalid", "none.yaml"),
+    ("map_requires_missing", {"capabilities-map.yaml": MAP + "[{file: registry.yaml, requires: [none.yaml]}]}]}]\n"}, "FileInvalid", "none.yaml"),
+    ("map_twice", {"capabilities-map.yaml": MAP + "[{file: registry.yaml}, {file: registry.yaml}]}]}]\n"}, "FileInvalid", "registry.yaml"),
+    ("map_no_title", {"capabilities-map.yaml": "root_template: overcloud.yaml\nroot_environment: registry.yaml\ntopics: [{environment_groups: []}]\n"}, "FileInvalid", "topic 1"),
+    ("map_bad_types", {"capabilities-map.yaml": "root_template: overcloud.yaml\nroot_environment: registry.yaml\ntopics: 7\n"}, "FileInvalid", "topics"),
     ("roles_no_list", {"roles_data.yaml": "name: A\n"}, "YAMLInvalid", "list of roles"),
 )  # fmt: skip
+
+REGISTRY = base.PLAN["registry.yaml"]
 
 BAD_NAMES = ("", "1st", "a/b", "a.b", "a b", "../x", "x" * 65, "ünder", "a%2Fb")
 
@@ -143,9 +161,9 @@ class TestBadRequests(BadInputTestCase):
         self.assert_refused(WAIT, "StackNotFound", "no-such-stack", stack="no-such-stack")
 
     def test_what_heat_refuses_is_told_in_heats_words(self):
-        self.upload(base.PLAN)
+        # An environment of the user's own: only what is set as a parameter is checked by us.
+        self.upload({**base.PLAN, "registry.yaml": f"{REGISTRY}parameter_defaults: {{Size: 10}}\n"})
         self.run_workflow(CREATE, container=self.plan)
-        self.run_action("tripleo.parameters.update", container=self.plan, parameters={"Size": 10})
         output = self.assert_refused(
             DEPLOY, "ServiceRefused", "10 is out of range", container=self.plan
         )

@@ -4,6 +4,7 @@ import os
 
 import fixtures
 import testtools
+from cryptography import fernet
 from oslo_config import fixture as config_fixture
 
 from tripleo_common import config
@@ -20,6 +21,15 @@ class TestCase(testtools.TestCase):
         config.options()
         self._config = self.useFixture(config_fixture.Config())
         self.log = self.useFixture(fixtures.FakeLogger())
+
+    def use_keys(self, *keys):
+        """Configure a file of encryption keys, newest first; one is made if none is given."""
+        path = os.path.join(self.temporary(), "keys")
+        lines = keys or (fernet.Fernet.generate_key().decode(),)
+        with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
+            file.write("\n".join(lines))
+        self.set_options(encryption_keys_file=path)
+        return path
 
     def set_options(self, **options):
         """Set options of the group [tripleo] for this test."""

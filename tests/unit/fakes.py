@@ -6,6 +6,7 @@ replaced: its clients make real requests, which end here instead of on a network
 
 import hashlib
 import io
+import itertools
 import json
 import re
 import tarfile
@@ -41,6 +42,52 @@ class Clock:
         self.now += seconds
 
 
+class Killed(BaseException):
+    """The executor is no more. No handler of errors may swallow it."""
+
+
+class Executor:
+    """The process that makes the requests, which can die.
+
+    Once it is dead it makes no request any more, also none to tidy up.
+
+    :ivar writes: how many writing requests it has made.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self.revive()
+
+    def revive(self):
+        """Start anew."""
+        self.writes = 0
+        self.is_dead = False
+        self._dies_at, self._is_done = 0, False
+
+    def kill_at(self, number, *, done):
+        """Let it die at its number-th writing request.
+
+        :param done: that request has still been carried out.
+        """
+        self.revive()
+        self._dies_at, self._is_done = number, done
+
+    def before(self, request):
+        with self._lock:
+            if self.is_dead:
+                raise Killed
+            if request.method in ("PUT", "POST", "DELETE"):
+                self.writes += 1
+                if self.writes == self._dies_at:
+                    self.is_dead = True
+                    if not self._is_done:
+                        raise Killed
+
+    def after(self):
+        if self.is_dead:
+            raise Killed
+
+
 class Service:
     """One service of the fake cloud.
 
@@ -54,6 +101,7 @@ class Service:
         self.url = url
         self.requests = []
         self.sent = []
+        self.executor = None
         self._hooks = []
         self._lock = threading.RLock()
 
@@ -72,25 +120,31 @@ class Service:
 
     def __call__(self, request, context):
         with self._lock:
-            parts = urllib.parse.urlsplit(request.url)
-            path = urllib.parse.unquote(parts.path).removeprefix(
-                urllib.parse.urlsplit(self.url).path
-            )
-            query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
-            self.requests.append(f"{request.method} {path}")
-            self.sent.append(request)
-            for method, pattern, action in self._hooks:
-                whole = f"{path}?{parts.query}" if parts.query else path
-                if method == request.method and pattern.search(whole):
-                    body = action(request, context)
-                    if body is not None:
-                        return body.encode() if isinstance(body, str) else body
-            context.status_code = 200
-            context.headers["Content-Type"] = "application/json"
-            body = self.answer(request, context, path, query)
-            if isinstance(body, dict | list):
-                body = json.dumps(body)
-            return body.encode() if isinstance(body, str) else body
+            if self.executor:
+                self.executor.before(request)
+            answer = self._answer(request, context)
+            if self.executor:
+                self.executor.after()
+            return answer
+
+    def _answer(self, request, context):
+        parts = urllib.parse.urlsplit(request.url)
+        path = urllib.parse.unquote(parts.path).removeprefix(urllib.parse.urlsplit(self.url).path)
+        query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
+        self.requests.append(f"{request.method} {path}")
+        self.sent.append(request)
+        for method, pattern, action in self._hooks:
+            whole = f"{path}?{parts.query}" if parts.query else path
+            if method == request.method and pattern.search(whole):
+                body = action(request, context)
+                if body is not None:
+                    return body.encode() if isinstance(body, str) else body
+        context.status_code = 200
+        context.headers["Content-Type"] = "application/json"
+        body = self.answer(request, context, path, query)
+        if isinstance(body, dict | list):
+            body = json.dumps(body)
+        return body.encode() if isinstance(body, str) else body
 
     def count(self, method):
         """Return how many requests had a method."""
@@ -137,10 +191,7 @@ class Swift(Service):
         if request.method == "PUT":
             context.status_code = 202 if name in self.containers else 201
             self.containers.setdefault(name, {})
-            self.metadata[name] = {
-                key.lower(): value if isinstance(value, str) else value.decode()
-                for key, value in request.headers.items()
-            }
+            self.metadata.setdefault(name, {}).update(self._headers(request))
             return ""
         if name not in self.containers:
             context.status_code = 404
@@ -151,24 +202,40 @@ class Swift(Service):
                 {k: v for k, v in self.metadata.get(name, {}).items() if k.startswith("x-")}
             )
             return ""
+        if request.method == "POST":
+            self.metadata.setdefault(name, {}).update(self._headers(request))
+            context.status_code = 204
+            return ""
         if request.method == "DELETE":
             if self.containers[name]:
                 context.status_code = 409
                 return ""
             del self.containers[name]
+            self.metadata.pop(name, None)
             context.status_code = 204
             return ""
         if int(query.get("limit") or 0) > self.page:
             context.status_code = 412
             return ""
+        context.headers.update(
+            {k: v for k, v in self.metadata.get(name, {}).items() if k.startswith("x-container-m")}
+        )
         context.headers["X-Container-Object-Count"] = str(len(self.containers[name]))
         return self._page(
             [
                 {"name": n, "hash": hashlib.md5(c).hexdigest(), "bytes": len(c)}
                 for n, c in sorted(self.containers[name].items())
+                if n.startswith(query.get("prefix", ""))
             ],
             query,
         )
+
+    @staticmethod
+    def _headers(request):
+        return {
+            key.lower(): value if isinstance(value, str) else value.decode()
+            for key, value in request.headers.items()
+        }
 
     def _object(self, request, context, container, name):
         objects = self.containers.get(container)
@@ -178,9 +245,13 @@ class Swift(Service):
         if request.method == "PUT":
             body = request.body or b""
             body = body if isinstance(body, bytes) else body.encode()
+            etag = hashlib.md5(body).hexdigest()
+            if self._headers(request).get("etag", etag) != etag:
+                context.status_code = 422
+                return ""
             objects[name] = body
             context.status_code = 201
-            context.headers["etag"] = hashlib.md5(body).hexdigest()
+            context.headers["etag"] = etag
             return ""
         if request.method == "DELETE":
             del objects[name]
@@ -216,16 +287,20 @@ class Swift(Service):
 
 
 class Mistral(Service):
-    """Environments.
+    """Environments and executions.
 
     :ivar environments: name to variables.
+    :ivar executions: id to execution.
     """
 
     def __init__(self, url):
         super().__init__(url)
         self.environments = {}
+        self.executions = {}
 
     def answer(self, request, context, path, query):
+        if path.startswith("/executions"):
+            return self._executions(request, context, path.removeprefix("/executions").strip("/"))
         name = path.removeprefix("/environments").strip("/")
         if request.method in ("POST", "PUT"):
             body = json.loads(request.body)
@@ -255,6 +330,16 @@ class Mistral(Service):
             context.status_code = 204
             return ""
         return self._show(name)
+
+    def _executions(self, request, context, name):
+        if request.method == "POST":
+            name = f"execution-{len(self.executions) + 1}"
+            self.executions[name] = {"id": name, "state": "RUNNING", **json.loads(request.body)}
+            context.status_code = 201
+        if name not in self.executions:
+            context.status_code = 404
+            return {"faultstring": f"WorkflowExecution not found [id={name}]"}
+        return self.executions[name]
 
     def _show(self, name):
         return {
@@ -305,6 +390,8 @@ class Heat(Service):
             return self._refuse(context, 404, f"The Stack ({words[1]}) could not be found.")
         if words[2:] == ["resources"]:
             return {"resources": self.resources}
+        if words[2:] == ["environment"]:
+            return {"parameter_defaults": stack.get("environment", {}), "parameters": {}}
         if request.method == "GET":
             shown = {k: v for k, v in stack.items() if k not in ("then", "moving", "body")}
             if stack["moving"] and stack["then"]:
@@ -341,6 +428,7 @@ class Cloud(fixtures.Fixture):
     """A cloud of one region, or more, that a test can ask what happened to it.
 
     :ivar swift: likewise ``mistral`` and ``heat``: those of the first region.
+    :ivar executor: who makes the requests to Swift and Mistral.
     """
 
     def __init__(self, regions=("regionOne",)):
@@ -349,9 +437,15 @@ class Cloud(fixtures.Fixture):
 
     def _setUp(self):
         self.clock = Clock()
+        self.executor = Executor()
+        self._runs = itertools.count(1)
         self.http = requests_mock.Mocker(case_sensitive=True)
         self.http.start()
         self.addCleanup(self.http.stop)
+        # The caller's proxies are none of ours, and looking for them takes long.
+        self.useFixture(
+            fixtures.MonkeyPatch("requests.sessions.get_environ_proxies", lambda *_, **__: {})
+        )
         # How swiftclient waits between its attempts.
         self.useFixture(fixtures.MonkeyPatch("swiftclient.client.sleep", self.clock.sleep))
         self.by_region = {}
@@ -370,6 +464,7 @@ class Cloud(fixtures.Fixture):
                 "heat": Heat(urls["heat"]),
             }
             self.by_region[region] = services
+            services["swift"].executor = services["mistral"].executor = self.executor
             for service in services.values():
                 self.http.register_uri(
                     requests_mock.ANY,
@@ -408,13 +503,19 @@ class Cloud(fixtures.Fixture):
             }
         )
 
-    def context(self, **more):
-        """Return what Mistral gives to an action."""
+    def context(self, execution=None, **more):
+        """Return what Mistral gives to an action.
+
+        :param execution: ids of this run of the action that are not the usual ones; each run has
+            an id of its own.
+        """
+        ids = {
+            "task_execution_id": "task-1",
+            "action_execution_id": f"action-{next(self._runs)}",
+            **(execution or {}),
+        }
         return mistral_context.ActionContext(
-            self.security(**more),
-            mistral_context.ExecutionContext(
-                task_execution_id="task-1", action_execution_id="action-1"
-            ),
+            self.security(**more), mistral_context.ExecutionContext(**ids)
         )
 
     def deadline(self, seconds=600.0):

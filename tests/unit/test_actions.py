@@ -12,7 +12,16 @@ from mistral_lib.utils import inspect_utils
 from tests.unit import base, fakes, test_plans
 from tripleo_common import exceptions
 from tripleo_common.actions import base as actions_base
-from tripleo_common.actions import deployment, parameters, plan, roles, stack, templates
+from tripleo_common.actions import (
+    capabilities,
+    deployment,
+    parameters,
+    plan,
+    roles,
+    stack,
+    swift,
+    templates,
+)
 
 ENTRIES = {
     entry.name: entry
@@ -41,6 +50,20 @@ CONTRACT = {
         "key": "parameter_defaults",
         "validate": True,
     },
+    "tripleo.parameters.get": {"container": "overcloud"},
+    "tripleo.parameters.get_flatten": {"container": "overcloud"},
+    "tripleo.parameters.reset": {"container": "overcloud", "key": "parameter_defaults"},
+    "tripleo.parameters.update_role": {"role": NONE, "container": "overcloud"},
+    "tripleo.parameters.generate_passwords": {"container": "overcloud"},
+    "tripleo.parameters.get_passwords": {"container": "overcloud"},
+    "tripleo.heat_capabilities.get": {"container": "overcloud"},
+    "tripleo.heat_capabilities.update": {"environments": NONE, "container": "overcloud"},
+    "tripleo.plan.export": {
+        "plan": NONE,
+        "delete_after": 3600,
+        "exports_container": "plan-exports",
+    },
+    "tripleo.swift.tempurl": {"container": NONE, "obj": NONE, "method": "GET", "valid": 86400},
     "tripleo.deployment.deploy": {
         "timeout": NONE,
         "container": "overcloud",
@@ -84,9 +107,13 @@ class Registered(base.TestCase):
         self.assertNotIn("Action.", described.description.splitlines()[0])
 
     @ddt.data(*sorted(ENTRIES))
-    def test_region_and_cloud_are_the_last_inputs_and_optional(self, name):
+    def test_shared_inputs_are_the_last_ones_and_optional(self, name):
         found = inputs(ENTRIES[name].load())
-        self.assertEqual([("action_region", None), ("cloud", None)], list(found.items())[-2:])
+        shared = ["action_region", "cloud"]
+        if issubclass(ENTRIES[name].load(), actions_base.ChangeAction):
+            shared += ["reason", "lock_wait"]
+        last = list(found.items())[-len(shared) :]
+        self.assertEqual([(key, None) for key in shared], last)
 
     @ddt.data(*sorted(ENTRIES))
     def test_mistrals_manifest_reads_the_same_inputs_and_defaults(self, name):
@@ -116,6 +143,14 @@ class Serialised(base.TestCase):
         "timeout": 90,
         "stack": "plan",
         "until": "does_not_exist",
+        "environments": {"a.yaml": True},
+        "obj": "a/b",
+        "plan": "plan",
+        "revision": 3,
+        "role": "compute",
+        "role_names": ["Compute"],
+        "reason": "b\u00e9cause",
+        "lock_wait": 1.5,
         "action_region": "regionTwo",
         "cloud": "edge",
         "detail": True,
@@ -155,20 +190,15 @@ class Serialised(base.TestCase):
         context.security = None
         for action in (plan.Create("x"), self.travel(plan.Create("x"))):
             result = action.run(context)
-            self.assertEqual("Action plan.Create", result.error["details"]["where"])
+            self.assertEqual("Action tripleo.plan.create", result.error["details"]["where"])
 
 
-class WithActions(base.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.cloud = self.useFixture(fakes.Cloud())
-        self.cloud.swift.containers["plan"] = test_plans.encoded(test_plans.FILES)
+class WithActions(test_plans.WithPlans):
+    def run_action(self, action, **more):
+        return action.run(self.cloud.context(**more))
 
-    def run_action(self, action, **security):
-        return action.run(self.cloud.context(**security))
-
-    def good(self, action):
-        result = self.run_action(action)
+    def good(self, action, **more):
+        result = self.run_action(action, **more)
         self.assertNotIsInstance(result, mistral_actions.Result)
         json.dumps(result)
         return result
@@ -234,13 +264,14 @@ class Boundary(WithActions):
         self.assertEqual("RegionNotFound", error["type"])
         self.assertEqual(["regionOne"], error["details"]["available"])
 
-    def test_success_of_a_command_is_null(self):
-        """Clients take any other result of these for an error."""
+    def test_success_of_a_command_is_small(self):
+        """Clients take any other result than null of some for an error."""
         self.cloud.swift.containers.clear()
         self.assertIsNone(self.good(plan.CreateContainer("plan")))
         self.cloud.swift.containers["plan"] = test_plans.encoded(test_plans.FILES)
-        self.assertIsNone(self.good(plan.Create("plan")))
-        self.assertIsNone(self.good(plan.Update("plan")))
+        self.assertEqual({"revision": 1, "synced": True}, self.good(plan.Create("plan")))
+        self.assertEqual({"revision": 1, "changed": False}, self.good(plan.Update("plan")))
+        self.assertIsNone(self.good(plan.Sync("plan")))
         self.assertIsNone(self.good(plan.Delete("plan")))
 
 
@@ -263,6 +294,20 @@ class Plan(WithActions):
         plan.Create("a/b"),
         plan.Update("a/b"),
         plan.Delete("a/b"),
+        plan.Sync("a/b"),
+        plan.StartSync("a/b"),
+        plan.Show("a/b"),
+        plan.History("a/b"),
+        plan.Diff("a/b"),
+        plan.Rollback("a/b", 1),
+        plan.Export("a/b"),
+        capabilities.Get("a/b"),
+        capabilities.Update({}, "a/b"),
+        parameters.Get("a/b"),
+        parameters.GetFlatten("a/b"),
+        parameters.Reset("a/b"),
+        parameters.GetPasswords("a/b"),
+        roles.Select("a/b", ["Compute"]),
         templates.Upload("a/b"),
         templates.UploadDefault("a/b"),
         templates.Process("a/b"),
@@ -277,29 +322,151 @@ class Plan(WithActions):
     @ddt.data(
         (plan.Create("plan", source_url="https://git/x"), "source_url"),
         (plan.Update("plan", source_url="https://git/x"), "source_url"),
-        (plan.Update("plan", plan_environment={}), "plan_environment"),
+        (plan.Create("plan", templates_path="/etc"), "templates_path"),
+        (plan.Create("plan", passphrase="x" * 12), "passphrase"),
+        (
+            plan.Create("plan", source_url="https://git/x", use_default_templates=True),
+            "source_url",
+        ),
+        (plan.Update("plan", lock_wait=-1), "lock_wait"),
+        (plan.Update("plan", lock_wait="1"), "lock_wait"),
+        (plan.Update("plan", lock_wait=True), "lock_wait"),
+        (plan.Update("plan", lock_wait=float("nan")), "lock_wait"),
+        (plan.Update("plan", reason=5), "reason"),
         (parameters.Update({}, "plan", key="passwords"), "key"),
         (deployment.Deploy(90, "plan", run_validations=True), "run_validations"),
         (deployment.Deploy(90, "plan", config_download=True), "config_download"),
         (deployment.Deploy("90", "plan"), "timeout"),
     )
     @ddt.unpack
-    def test_what_cannot_be_done_yet_is_refused_and_not_ignored(self, action, name):
+    def test_what_cannot_be_is_refused_and_not_ignored(self, action, name):
         error = self.error(action)
+        self.assertEqual(("InputInvalid", name), (error["type"], error["details"]["name"]))
+
+
+class Changes(WithActions):
+    """Who changes a plan, and why, is kept; and a change made twice is one."""
+
+    def test_history_says_who_when_and_why(self):
+        self.made_plan()
+        self.good(
+            parameters.Update({"A": "a"}, "plan", validate=False, reason="more"),
+            execution={"workflow_execution_id": "e1"},
+            user_name="eve",
+        )
+        record = self.plans.open("plan").archive.record(2)
+        self.assertEqual(
+            ("eve", "more", "tripleo.parameters.update", "e1"),
+            tuple(record[key] for key in ("user", "reason", "action", "execution")),
+        )
+
+    def test_action_that_mistral_delivers_twice_makes_one_revision(self):
+        run = {"action_execution_id": "a1"}
+        first = self.good(plan.Create("plan"), execution=run)
+        self.assertEqual(first, self.good(plan.Create("plan"), execution=run))
+        run = {"action_execution_id": "a2"}
+        self.objects["mine.yaml"] = b"{}"
+        first = self.good(plan.Update("plan"), execution=run)
+        self.assertEqual(first, self.good(plan.Update("plan"), execution=run))
+        self.assertEqual(2, self.variables["revision"])
+
+    def test_locked_plan_is_told_with_owner_reason_and_age(self):
+        self.made_plan()
+        self.mistral.environments["plan.lock"] = {
+            "id": "x",
+            "owner": "bob",
+            "reason": "roles",
+            "since": "2020-01-01T00:00:00+00:00",
+            "expires": "2999-01-01T00:00:00+00:00",
+        }
+        error = self.error(parameters.Update({"A": "a"}, "plan", lock_wait=0))
+        self.assertEqual("PlanLocked", error["type"])
+        self.assertEqual(("bob", "roles"), (error["details"]["owner"], error["details"]["reason"]))
+
+    def test_long_reason_is_cut(self):
+        self.made_plan()
+        self.good(plan.Update("plan", plan_environment={"parameter_defaults": {"A": "a"}}))
+        self.good(parameters.Reset("plan", reason="x" * 5000))
+        self.assertEqual("x" * 1000, self.plans.open("plan").archive.record(3)["reason"])
+
+    def test_sync_is_started_and_not_waited_for(self):
+        self.made_plan()
+        name = self.good(plan.StartSync("plan"))
+        started = self.mistral.executions[name]
+        self.assertEqual("tripleo.plan_management.v1.sync_plan", started["workflow_name"])
+        self.assertEqual("plan", json.loads(started["input"])["container"])
+
+    def test_plan_of_the_default_templates_is_whole_before_it_is_synced(self):
+        self.swift.containers.clear()
+        result = self.good(plan.Create("new", use_default_templates=True, sync=False))
+        self.assertEqual({"revision": 1, "synced": False}, result)
+        self.assertTrue(self.good(roles.List("new")))
+        self.assertIsNone(self.good(plan.Sync("new")))
+        self.assertTrue(self.good(plan.Show("new"))["synced"])
+
+
+@ddt.ddt
+class Large(WithActions):
+    """A result that Mistral stores is small, or says where it is."""
+
+    def setUp(self):
+        super().setUp()
+        self.made_plan()
+        for number in range(300):
+            self.variables["parameter_defaults"][f"P{number}"] = "x" * 400
+
+    def test_caller_who_waits_for_the_action_gets_all_of_it(self):
+        run = {"action_execution_id": None, "workflow_execution_id": None}
+        self.assertEqual(300, len(self.good(plan.Show("plan"), execution=run)["parameters"]))
+
+    @ddt.data({}, {"workflow_execution_id": "e1"})
+    def test_task_gets_an_object_of_the_archive(self, run):
+        result = self.good(plan.Show("plan"), execution=run)
+        self.assertEqual({"container", "object", "bytes"}, set(result))
+        content = self.swift.containers[result["container"]][result["object"]]
+        self.assertEqual(result["bytes"], len(content))
+        self.assertEqual(300, len(json.loads(content)["parameters"]))
+
+
+@ddt.ddt
+class Tempurl(WithActions):
+    def test_url_is_signed_with_a_key_of_the_container(self):
+        url = self.good(swift.Tempurl("plan", "a b.yaml", valid="60"))
+        self.assertTrue(url.startswith(f"{self.swift.url}/plan/a%20b.yaml?temp_url_sig="), url)
+        key = self.swift.metadata["plan"]["x-container-meta-temp-url-key"]
+        self.assertNotIn(key, url)
+        self.good(swift.Tempurl("plan", "other"))
+        self.assertEqual(key, self.swift.metadata["plan"]["x-container-meta-temp-url-key"])
+
+    @ddt.data(
+        (("none", "a"), {}, "container"),
+        (("plan", "a"), {"method": "EXEC"}, "method"),
+        (("plan", "a"), {"method": None}, "method"),
+        (("plan", ""), {}, "obj"),
+        ((5, "a"), {}, "container"),
+        (("plan", "a"), {"valid": 0}, "valid"),
+        (("plan", "a"), {"valid": "soon"}, "valid"),
+        (("plan", "a"), {"valid": None}, "valid"),
+        (("plan", "a"), {"valid": "\u00b2"}, "valid"),
+    )
+    @ddt.unpack
+    def test_wrong_input_is_named(self, where, more, name):
+        error = self.error(swift.Tempurl(*where, **more))
         self.assertEqual(("InputInvalid", name), (error["type"], error["details"]["name"]))
 
 
 class Templates(WithActions):
     def test_result_of_processing_is_small_and_holds_no_content(self):
         self.made_plan()
-        self.cloud.mistral.environments["plan"]["passwords"] = {"P": "canary"}
+        self.variables["passwords"] = {"P": "canary"}
         result = self.good(templates.Process("plan"))
         self.assertEqual("plan", result["stack_name"])
         self.assertEqual("overcloud.yaml", result["template"])
         self.assertEqual(["registry.yaml"], result["environments"])
+        self.assertEqual(2, result["revision"])
         self.assertEqual(set(test_plans.MADE), set(result["files"]))
-        stored = self.cloud.swift.containers["plan"]
-        self.assertEqual({path: len(stored[path]) for path in result["files"]}, result["files"])
+        stored = {path: len(self.objects[path]) for path in result["files"]}
+        self.assertEqual(stored, result["files"])
         self.assertNotIn("canary", json.dumps(result))
 
     def test_default_plan_is_uploaded(self):
@@ -310,7 +477,7 @@ class Templates(WithActions):
     def test_default_plan_makes_a_plan(self):
         self.cloud.swift.containers["new"] = {}
         self.good(templates.UploadDefault("new"))
-        self.assertIsNone(self.good(plan.Create("new")))
+        self.assertEqual(1, self.good(plan.Create("new"))["revision"])
         self.assertTrue(self.good(roles.List("new")))
 
 
@@ -325,10 +492,13 @@ class Roles(WithActions):
 
 
 class Parameters(WithActions):
-    def test_result_names_the_parameters_and_shows_no_value(self):
+    def test_result_shows_no_secret(self):
         self.made_plan()
-        result = self.good(parameters.Update({"B": "canary", "A": 1}, "plan"))
-        self.assertEqual({"parameters": ["A", "B"]}, result)
+        values = {"Hidden": "canary", "A": "1"}
+        result = self.good(parameters.Update(values, "plan", validate=False))
+        self.assertEqual({"Hidden", "A"}, set(result["environment_parameters"]))
+        self.assertNotIn("canary", json.dumps(result))
+        self.assertEqual(2, result["revision"])
 
 
 class Deploy(WithActions):

@@ -59,26 +59,57 @@ class Files(WithContainer):
 
     def test_listing_is_complete_however_many_pages_swift_makes_of_it(self):
         self.swift.page = 2
-        self.assertEqual({"a.yaml", "d/ä b.yaml", "image.png"}, set(self.container.listing()))
+        self.assertEqual({"a.yaml", "d/ä b.yaml", "image.png"}, set(self.container.look().objects))
 
     def test_listing_of_what_is_not_there_is_a_typed_error(self):
         self.swift.containers.clear()
-        error = self.assertRaises(exceptions.ContainerNotFound, self.container.listing)
+        error = self.assertRaises(exceptions.ContainerNotFound, self.container.look)
         self.assertEqual("plan", error.plan)
 
-    def test_text_is_read_and_what_is_no_text_is_left_out(self):
-        found = self.container.read(self.container.listing())
-        self.assertEqual({"a.yaml": "1", "d/ä b.yaml": "ü"}, found)
+    def test_files_are_read_as_they_are(self):
+        self.assertEqual(self.objects, self.container.read(self.container.look().objects))
+
+    def test_one_file_is_read_or_is_not_there(self):
+        self.assertEqual(b"1", self.container.get("a.yaml"))
+        self.assertIsNone(self.container.get("none"))
+        self.swift.containers.clear()
+        self.assertIsNone(self.container.get("a.yaml"))
+
+    def test_look_can_be_at_a_part(self):
+        self.assertEqual({"d/ä b.yaml"}, set(self.container.look("d/").objects))
+        self.assertEqual(set(), set(self.container.look("none/").objects))
+
+    def test_part_is_complete_however_many_pages_swift_makes_of_it(self):
+        self.swift.containers["plan"] = {f"{d}/f{n:02}": b"" for d in "abc" for n in range(25)}
+        self.swift.page = 10
+        self.assertEqual(25, len(self.container.look("b/").objects))
+
+    def test_revision_that_it_shows_is_remembered_until_it_is_taken_back(self):
+        self.assertIsNone(self.container.look().revision)
+        self.container.mark_revision(7)
+        self.assertEqual(7, self.container.look().revision)
+        self.container.mark_revision(None)
+        self.assertIsNone(self.container.look().revision)
+
+    @ddt.data("x", "-1", "1.5", " ")
+    def test_mark_that_is_none_of_ours_is_none(self, mark):
+        self.swift.metadata["plan"] = {container.REVISION_HEADER: mark}
+        self.assertIsNone(self.container.look().revision)
+
+    def test_path_that_http_would_make_another_of_is_refused(self):
+        for path in ("../other/a", "a/../../b", "/a", "a//b"):
+            self.assertRaises(exceptions.PathInvalid, self.container.write, {path: b"1"})
+        self.assertEqual([], self.swift.requests)
 
     @ddt.data(1, 2, 8, 64)
     def test_each_file_has_its_own_content_however_many_are_read_at_a_time(self, threads):
         self.set_options(transfer_threads=threads)
         self.swift.containers["plan"] = {f"f{n}": b"%d" % n for n in range(50)}
-        found = self.container.read(self.container.listing())
-        self.assertEqual({f"f{n}": str(n) for n in range(50)}, found)
+        found = self.container.read(self.container.look().objects)
+        self.assertEqual({f"f{n}": b"%d" % n for n in range(50)}, found)
 
     def test_file_that_has_gone_since_the_listing_is_named(self):
-        listing = self.container.listing()
+        listing = self.container.look().objects
         del self.objects["a.yaml"]
         error = self.assertRaises(exceptions.FileNotInPlan, self.container.read, listing)
         self.assertEqual("a.yaml", error.path)
@@ -87,38 +118,43 @@ class Files(WithContainer):
     @ddt.unpack
     def test_too_much_is_refused_before_anything_is_read(self, limits, option):
         self.set_options(**limits)
-        listing = {**self.container.listing(), "z": container.Object("x", 2**20 + 1)}
+        listing = {**self.container.look().objects, "z": container.Object("x", 2**20 + 1)}
         before = len(self.swift.requests)
         error = self.assertRaises(exceptions.LimitExceeded, self.container.read, listing)
         self.assertEqual(option, error.option)
         self.assertEqual(before, len(self.swift.requests))
 
-    def test_only_what_differs_is_written(self):
-        listing = self.container.listing()
-        changed = self.container.write(
-            {"a.yaml": "1", "d/ä b.yaml": "changed", "new": "n"}, listing
-        )
-        self.assertEqual(["d/ä b.yaml", "new"], changed)
-        self.assertEqual(2, self.swift.count("PUT"))
-        self.assertEqual(b"changed", self.objects["d/ä b.yaml"])
+    def test_files_are_written_whatever_is_there(self):
+        self.container.write({"a.yaml": b"1", "d/ä b.yaml": b"changed", "new": b"n"})
+        self.assertEqual(3, self.swift.count("PUT"))
+        self.assertEqual((b"changed", b"n"), (self.objects["d/ä b.yaml"], self.objects["new"]))
+
+    def test_file_that_is_damaged_on_its_way_is_not_stored(self):
+        def damage(request, _context):
+            request._request.body = b"damaged"
+
+        self.swift.on("PUT", "/plan/", damage)
+        error = self.assertRaises(swift_exc.ClientException, self.container.write, {"a": b"1"})
+        self.assertEqual(422, error.http_status)
+        self.assertNotIn("a", self.objects)
 
     def test_writing_nothing_asks_nothing(self):
-        self.assertEqual([], self.container.write({}, {}))
+        self.container.write({})
         self.assertEqual([], self.swift.requests)
 
     def test_empty_file_can_be_written_and_read(self):
-        self.container.write({"empty": ""}, {})
-        self.assertEqual("", self.container.read(self.container.listing())["empty"])
+        self.container.write({"empty": b""})
+        self.assertEqual(b"", self.container.read(self.container.look().objects)["empty"])
 
     def test_failed_write_is_told(self):
         self.swift.fail("PUT", "/plan/b", 403)
-        self.assertRaises(swift_exc.ClientException, self.container.write, {"a": "1", "b": "2"}, {})
+        self.assertRaises(swift_exc.ClientException, self.container.write, {"a": b"1", "b": b"2"})
 
     @ddt.data("../evil", "a/../../evil", "./a", "/abs", "a//../../../x")
     def test_path_that_is_none_of_the_plan_never_leaves_the_container(self, path):
         outside = {name: dict(objects) for name, objects in self.swift.containers.items()}
         try:
-            self.container.write({path: "x"}, {})
+            self.container.write({path: b"x"})
             self.container.read({path: container.Object("x", 1)})
         except exceptions.TripleOError:
             pass
@@ -134,7 +170,7 @@ class Files(WithContainer):
         def slow(_request, _context):
             self.cloud.clock.now += 60
 
-        listing = late.listing()
+        listing = late.look().objects
         self.swift.on("GET", "/plan/", slow)
         self.assertRaises(exceptions.DeadlineExceeded, late.read, listing)
         self.assertEqual(2, sum(line.startswith("GET /plan/") for line in self.swift.requests))
@@ -146,7 +182,7 @@ class Files(WithContainer):
         def slow(_request, _context):
             self.cloud.clock.now += 45
 
-        listing = late.listing()
+        listing = late.look().objects
         self.swift.on("GET", "/plan/", slow)
         late.read(listing)
         timeouts = [r.timeout for r in self.swift.sent if "/plan/" in r.url]
@@ -203,7 +239,9 @@ class Bulk(WithContainer):
         self.swift.containers["plan"] = dict.fromkeys(names, b"")
         self.container.delete_files(names)
         self.assertEqual({}, self.objects)
-        self.assertEqual(2, self.swift.count("POST"))
+        sizes = [len(request.body.splitlines()) for request in self.swift.sent]
+        self.assertLessEqual(max(sizes), 10000)
+        self.assertEqual(10001, sum(sizes))
 
     def test_file_that_could_not_be_deleted_is_an_error(self):
         self.swift.bulk_errors = [["/plan/a", "403 Forbidden"]]

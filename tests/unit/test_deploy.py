@@ -1,26 +1,30 @@
 import ddt
 from heatclient import exc as heat_exc
+from swiftclient import exceptions as swift_exc
 
-from tests.unit import base, fakes, test_plans
+from tests.unit import test_plans
+from tests.unit.test_plans import change
 from tripleo_common import exceptions
 from tripleo_common.deployment import deploy
-from tripleo_common.plan import plans, yaml_files
+from tripleo_common.plan import lock, yaml_files
 
 
 @ddt.ddt
-class Deploy(base.TestCase):
+class Deploy(test_plans.WithPlans):
     def setUp(self):
         super().setUp()
-        self.cloud = self.useFixture(fakes.Cloud())
         self.heat = self.cloud.heat
-        opened = self.cloud.open()
-        self.plans = plans.Plans(opened, opened)
-        self.cloud.swift.containers["plan"] = test_plans.encoded(test_plans.FILES)
-        self.plans.create("plan")
-        self.cloud.mistral.environments["plan"]["parameter_defaults"] = {"ControllerCount": 3}
+        self.made_plan()
+        self.variables["parameter_defaults"] = {"ControllerCount": 3}
+        self.commit()
+        # Whether it has a stack was asked when it was made.
+        self.heat.requests.clear()
 
-    def deploy(self, timeout=90, **more):
-        return deploy.deploy(self.plans, "plan", timeout, **more)
+    def deploy(self, timeout=90, *, by=None, **more):
+        return deploy.deploy(self.plans, "plan", timeout, by or change(), **more)
+
+    def deployed(self):
+        return self.plans.open("plan").archive.deployed()
 
     def body(self):
         return self.heat.stacks["plan"]["body"]
@@ -35,7 +39,7 @@ class Deploy(base.TestCase):
 
     def test_stack_is_created(self):
         self.assertEqual(
-            {"stack": {"id": "uuid-plan", "name": "plan"}, "action": "CREATE"},
+            {"stack": {"id": "uuid-plan", "name": "plan"}, "action": "CREATE", "revision": 2},
             self.deploy(identifier="one"),
         )
         body = self.body()
@@ -59,7 +63,7 @@ class Deploy(base.TestCase):
     def test_stack_is_updated_and_it_returns_when_heat_has_begun(self, status):
         self.exists(status, status, "UPDATE_IN_PROGRESS")
         self.assertEqual(
-            {"stack": {"id": "uuid-plan", "name": "plan"}, "action": "UPDATE"},
+            {"stack": {"id": "uuid-plan", "name": "plan"}, "action": "UPDATE", "revision": 2},
             self.deploy(identifier="two"),
         )
         self.assertEqual("UPDATE_IN_PROGRESS", self.heat.stacks["plan"]["stack_status"])
@@ -149,12 +153,12 @@ class Deploy(base.TestCase):
         self.assertIn("Property error", str(error))
 
     def test_wrong_plan_does_not_reach_heat(self):
-        self.cloud.swift.containers["plan"]["overcloud.j2.yaml"] = b"{{ nope }}"
+        self.objects["overcloud.j2.yaml"] = b"{{ nope }}"
         self.assertRaises(exceptions.TemplateInvalid, self.deploy)
         self.assertEqual([], self.heat.requests)
 
     def test_unknown_plan_is_told(self):
-        self.assertRaises(exceptions.PlanNotFound, deploy.deploy, self.plans, "other", 5)
+        self.assertRaises(exceptions.PlanNotFound, deploy.deploy, self.plans, "other", 5, change())
 
     def test_values_of_this_deployment_are_not_kept_in_the_plan(self):
         self.deploy(identifier="one")
@@ -162,3 +166,66 @@ class Deploy(base.TestCase):
             {"ControllerCount": 3},
             self.cloud.mistral.environments["plan"]["parameter_defaults"],
         )
+
+    def test_secrets_reach_heat_in_clear_and_nobody_else(self):
+        self.set(Hidden="canary-h")
+        self.deploy()
+        self.assertEqual("canary-h", self.parameters()["Hidden"])
+        self.assertNotIn("canary-h", str(self.state()))
+
+    def test_what_was_written_directly_is_committed_and_deployed(self):
+        self.objects["environments/ha.yaml"] = b"parameter_defaults: {A: theirs}\n"
+        self.variables["environments"].append({"path": "environments/ha.yaml"})
+        self.assertEqual(3, self.deploy()["revision"])
+        self.assertIn("A: theirs", self.body()["files"]["environments/ha.yaml"])
+        self.assertTrue(self.plans.read("plan").is_committed)
+        self.assertEqual(3, self.variables["revision"])
+
+    def test_revision_is_marked_as_deployed(self):
+        self.deploy()
+        self.assertEqual([2], self.deployed())
+        self.set(A="a")
+        self.heat.stacks["plan"]["stack_status"] = "CREATE_COMPLETE"
+        self.heat.stacks["plan"]["then"] = ["UPDATE_IN_PROGRESS"]
+        self.deploy(identifier="two")
+        self.assertEqual([2, 3], self.deployed())
+
+    def test_plan_is_locked_until_heat_has_begun(self):
+        seen = []
+
+        def look(_request, _context):
+            seen.append(lock.read(self.plans.home, "plan")["owner"])
+
+        self.heat.on("POST", "/stacks", look)
+        self.deploy()
+        self.assertEqual(["admin's tripleo.test"], seen)
+        self.assertIsNone(lock.read(self.plans.home, "plan"))
+
+    def test_plan_that_is_being_changed_is_not_deployed(self):
+        with lock.hold(self.plans.home, "plan", change(user="bob", reason="roles")):
+            error = self.assertRaises(exceptions.PlanLocked, self.deploy)
+        self.assertEqual(("bob's tripleo.test", "roles"), (error.owner, error.reason))
+        self.assertEqual([], self.heat.requests)
+
+    def test_refused_deploy_leaves_no_mark_and_no_lock(self):
+        self.heat.fail("POST", "/stacks", 400, '{"error": {"message": "Property error"}}')
+        self.assertRaises(heat_exc.HTTPBadRequest, self.deploy)
+        self.assertEqual([], self.deployed())
+        self.assertNotIn("plan.lock", self.mistral.environments)
+
+    def test_deploy_that_mistral_delivers_twice_is_sent_once(self):
+        self.objects["mine.yaml"] = b"{}"
+        by = change(request="r1")
+        first = self.deploy(by=by, identifier="one")
+        self.assertEqual(first["revision"], self.deploy(by=by, identifier="one")["revision"])
+        self.assertEqual((1, 0), (self.heat.count("POST"), self.heat.count("PUT")))
+        self.assertEqual([3], self.deployed())
+
+    def test_second_delivery_marks_what_the_first_could_not(self):
+        self.swift.fail("PUT", "plan.revisions/deployed", 403)
+        self.assertRaises(swift_exc.ClientException, self.deploy, identifier="one")
+        self.assertEqual([], self.deployed())
+        self.swift._hooks.clear()
+        self.deploy(identifier="one")
+        self.assertEqual([2], self.deployed())
+        self.assertEqual(1, self.heat.count("POST"))

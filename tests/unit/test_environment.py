@@ -33,10 +33,16 @@ class Environment(base.TestCase):
         self.assertEqual(("plan", "Mistral environment"), (error.plan, error.part))
         self.assertEqual({"a": 1}, self.mistral.environments["plan"])
 
-    def test_one_that_is_not_there_is_told_with_those_that_are(self):
+    def test_one_that_is_not_there_is_nothing(self):
         self.mistral.environments = {"b": {}, "a": {}}
-        error = self.assertRaises(exceptions.PlanNotFound, environment.read, self.home, "plan")
-        self.assertEqual(["a", "b"], error.available)
+        self.assertIsNone(environment.read(self.home, "plan"))
+        self.assertEqual(1, len(self.mistral.requests))
+
+    def test_description_says_what_it_is(self):
+        environment.create(self.home, "plan", {})
+        environment.create(self.home, "plan.lock", {}, "Lock of plan plan")
+        told = [json.loads(request.body)["description"] for request in self.mistral.sent]
+        self.assertEqual([environment.DESCRIPTION, "Lock of plan plan"], told)
 
     def test_write_replaces_everything(self):
         self.mistral.environments["plan"] = {"a": 1, "b": 2}

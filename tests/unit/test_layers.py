@@ -30,12 +30,27 @@ CLIENTS = {
     "keystoneauth1": {"clouds", "undercloud"},
     "mistralclient": {"clouds", "plan", "undercloud"},
     "openstack": {"clouds"},
-    "requests": {"clouds", "undercloud"},
+    # Of plan only sources, which fetches from where a caller says; see the test below.
+    "requests": {"clouds", "undercloud", "plan"},
     "swiftclient": {"clouds", "plan"},
 }
 """Client library to the packages that may know it."""
 
-PURE = ("names", "yaml_files", "tarball", "render", "roles", "references")
+PURE = (
+    "capabilities",
+    "changes",
+    "names",
+    "parameters",
+    "passwords",
+    "plan_environment",
+    "references",
+    "render",
+    "revisions",
+    "roles",
+    "secrets",
+    "tarball",
+    "yaml_files",
+)
 """Modules of ``plan`` that are functions from data to data."""
 
 
@@ -75,6 +90,15 @@ class Layers(base.TestCase):
             allowed = CLIENTS.get(name.split(".")[0])
             if allowed is not None:
                 self.assertIn(layer(module), allowed, f"{module} imports {name}")
+
+    def test_only_sources_fetch_from_elsewhere(self):
+        users = {
+            module
+            for module in MODULES
+            if layer(module) == "plan"
+            and any(name.split(".")[0] in ("requests", "urllib3") for name in imports(module))
+        }
+        self.assertEqual({"plan/sources.py"}, users)
 
     @ddt.data(*PURE)
     def test_pure_module_knows_no_cloud(self, name):

@@ -1,18 +1,29 @@
 import copy
+import functools
+import json
 import pathlib
 
 import ddt
+import fixtures
 import requests
 from mistralclient.api import base as mistral_base
 from swiftclient import exceptions as swift_exc
 
 from tests.unit import base, fakes
 from tripleo_common import exceptions
-from tripleo_common.plan import plans, yaml_files
+from tripleo_common.plan import archive, container, plans, render, secrets, store, yaml_files
+from tripleo_common.plan import candidate as candidates
+from tripleo_common.plan.changes import Change
 
 TEMPLATE = "heat_template_version: 2021-04-16\n"
+PARAMETERS = (
+    "parameters:\n  ControllerCount: {type: number, default: 1}\n"
+    "  A: {type: string, default: ''}\n  B: {type: string, default: ''}\n"
+    "  Hidden: {type: string, hidden: true, default: ''}\n"
+)
 FILES = {
     "overcloud.j2.yaml": TEMPLATE
+    + PARAMETERS
     + "resources:\n{% for role in roles %}  {{role.name}}: {type: OS::Heat::None}\n{% endfor %}",
     "registry.j2.yaml": "resource_registry:\n{% for role in roles %}"
     "  OS::TripleO::{{role.name}}: {{role.name|lower}}-role.yaml\n{% endfor %}",
@@ -22,32 +33,86 @@ FILES = {
     "environments/ha.yaml": "parameter_defaults: {ControllerCount: 3}\n",
 }
 MADE = ["compute-role.yaml", "controller-role.yaml", "overcloud.yaml", "registry.yaml"]
+ALL = {*FILES, *MADE, "plan-environment.yaml"}
+SERVICE = TEMPLATE + "parameters:\n  AdminPassword: {type: string, hidden: true}\n"
 
 
 def encoded(files):
     return {path: text.encode() for path, text in files.items()}
 
 
+@functools.lru_cache(256)
+def _rendered(files):
+    return render.render(dict(files))
+
+
+def rendered(files):
+    """Render in this process, and the same files once for all tests."""
+    return dict(_rendered(tuple(sorted(files.items()))))
+
+
+def change(**more):
+    return Change(**{"action": "tripleo.test", "user": "admin", **more})
+
+
+def setting(**parameters):
+    """Return an edit that sets parameters."""
+
+    def edit(candidate):
+        candidate.variables["parameter_defaults"].update(parameters)
+
+    return edit
+
+
+def nothing(_candidate):
+    pass
+
+
 class WithPlans(base.TestCase):
+    """A fake cloud with the files of a plan; templates are rendered in this process."""
+
     def setUp(self):
         super().setUp()
+        self.useFixture(fixtures.MonkeyPatch("tripleo_common.plan.rendering.run", rendered))
+        self.start_executor()
+        self.use_keys()
         self.cloud = self.useFixture(fakes.Cloud())
         self.swift, self.mistral = self.cloud.swift, self.cloud.mistral
         opened = self.cloud.open()
         self.plans = plans.Plans(opened, opened)
         self.swift.containers["plan"] = encoded(FILES)
 
+    def start_executor(self):
+        """Let everything from now on be done by a process that has read nothing yet."""
+        self.useFixture(
+            fixtures.MonkeyPatch("tripleo_common.plan.archive._MEMORY", archive._Memory())
+        )
+
     @property
     def objects(self):
         return self.swift.containers["plan"]
 
     @property
+    def archived(self):
+        return self.swift.containers["plan.revisions"]
+
+    @property
     def variables(self):
         return self.mistral.environments["plan"]
 
-    def made_plan(self):
-        self.plans.create("plan")
+    @property
+    def marker(self):
+        return self.swift.metadata["plan"].get(container.REVISION_HEADER)
+
+    def made_plan(self, **more):
+        self.plans.create("plan", change(), **more)
         self.forget()
+
+    def set(self, **parameters):
+        return self.plans.change("plan", change(), setting(**parameters))
+
+    def commit(self, **more):
+        return self.plans.change("plan", change(**more), nothing)
 
     def forget(self):
         for service in (self.swift, self.mistral):
@@ -58,101 +123,279 @@ class WithPlans(base.TestCase):
         return copy.deepcopy((self.swift.containers, self.mistral.environments))
 
     def changes(self):
-        """Return the requests that could have changed something."""
-        return [
-            line
-            for line in (*self.swift.requests, *self.mistral.requests)
-            if not line.startswith(("GET", "HEAD"))
-        ]
+        """Return the requests that could have changed something, but for those about the lock."""
+        found = []
+        for service in (self.swift, self.mistral):
+            for request, line in zip(service.sent, service.requests, strict=True):
+                is_lock = service is self.mistral and "plan.lock" in f"{request.url}{request.body}"
+                if not line.startswith(("GET", "HEAD")) and not is_lock:
+                    found.append(line)
+        return found
+
+    def read(self):
+        """Return files and variables of the plan, as a process finds them that knows nothing."""
+        self.start_executor()
+        state = self.plans.read("plan")
+        return dict(state.files.contents), dict(state.variables)
+
+    def assert_in_line(self):
+        """Assert that the container shows exactly the plan's revision."""
+        state = self.plans.read("plan")
+        self.assertEqual([], state.direct)
+        self.assertEqual(str(state.revision), self.marker)
+        self.assertEqual(state.base.contents, self.objects)
 
 
 class Create(WithPlans):
     def test_plan_is_its_rendered_files_and_an_environment(self):
-        self.plans.create("plan")
-        self.assertEqual(set(FILES) | set(MADE), set(self.objects))
+        committed = self.plans.create("plan", change())
+        self.assertEqual((1, True, True), (committed.revision, committed.changed, committed.synced))
+        self.assertEqual(ALL, set(self.objects))
         self.assertEqual("overcloud.yaml", self.variables["template"])
         self.assertEqual([{"path": "registry.yaml"}], self.variables["environments"])
         self.assertEqual({}, self.variables["parameter_defaults"])
         self.assertEqual({}, self.variables["passwords"])
+        self.assertEqual(["Controller", "Compute"], self.variables["roles"])
+        self.assertEqual("registry.yaml", self.variables["capabilities"]["root_environment"])
         self.assertIn(b"Compute: {type", self.objects["overcloud.yaml"])
+        self.assert_in_line()
+
+    def test_lock_is_gone_afterwards(self):
+        self.made_plan()
+        self.assertEqual(["plan"], list(self.mistral.environments))
 
     def test_plan_can_be_made_of_a_plan_environment_file(self):
         del self.objects["capabilities-map.yaml"]
         self.objects["plan-environment.yaml"] = (
             b"version: 1.0\nname: other\ntemplate: overcloud.yaml\n"
             b"environments: [{path: registry.yaml}, {path: environments/ha.yaml}]\n"
+            b"parameter_defaults: {A: a}\n"
         )
-        self.plans.create("plan")
+        self.plans.create("plan", change())
         self.assertEqual("overcloud.yaml", self.variables["template"])
         self.assertEqual(
             [{"path": "registry.yaml"}, {"path": "environments/ha.yaml"}],
             self.variables["environments"],
         )
+        self.assertEqual({"A": "a"}, self.variables["parameter_defaults"])
+
+    def test_what_a_plan_environment_file_chooses_counts_beside_the_maps_roots(self):
+        self.objects["plan-environment.yaml"] = (
+            b"version: 1.0\nname: exported\ntemplate: overcloud.yaml\n"
+            b"environments: [{path: registry.yaml}, {path: environments/ha.yaml}]\n"
+            b"parameter_defaults: {A: a}\n"
+        )
+        self.plans.create("plan", change())
+        self.assertEqual(
+            [{"path": "registry.yaml"}, {"path": "environments/ha.yaml"}],
+            self.variables["environments"],
+        )
+        self.assertEqual({"A": "a"}, self.variables["parameter_defaults"])
+
+    def test_what_comes_from_another_plan_joins_what_its_files_say(self):
+        files = encoded(FILES)
+        files["plan-environment.yaml"] = (
+            b"template: overcloud.yaml\nenvironments: [{path: registry.yaml}]\n"
+            b"parameter_defaults: {A: a}\npasswords: {}\n"
+        )
+        self.swift.containers.clear()
+        given = {"passwords": {"P": "canary-p"}, "parameter_defaults": {"Hidden": "canary-h"}}
+        self.plans.create("plan", change(), files=files, variables=given)
+        self.assertEqual("a", self.variables["parameter_defaults"]["A"])
+        vault = secrets.Vault.from_options()
+        for key, name in (("passwords", "P"), ("parameter_defaults", "Hidden")):
+            self.assertEqual(given[key][name], vault.decrypt(self.variables[key][name], name))
+
+    def test_templates_without_any_map_have_the_roots_that_upstreams_have(self):
+        for path in ("capabilities-map.yaml", "registry.j2.yaml"):
+            del self.objects[path]
+        self.objects["overcloud-resource-registry-puppet.j2.yaml"] = FILES[
+            "registry.j2.yaml"
+        ].encode()
+        self.plans.create("plan", change())
+        root = "overcloud-resource-registry-puppet.yaml"
+        self.assertEqual("overcloud.yaml", self.variables["template"])
+        self.assertEqual([{"path": root}], self.variables["environments"])
+        self.assertNotIn("capabilities", self.variables)
+        self.plans.update("plan", change())
+        self.assertEqual([{"path": root}], self.variables["environments"])
 
     def test_files_that_are_no_text_are_left_alone(self):
         self.objects["logo.png"] = b"\x89PNG\xff"
-        self.plans.create("plan")
+        self.plans.create("plan", change())
         self.assertEqual(b"\x89PNG\xff", self.objects["logo.png"])
+
+    def test_plan_of_given_files_gets_a_container(self):
+        self.swift.containers.clear()
+        self.plans.create("plan", change(), files=encoded(FILES))
+        self.assertEqual("plan", self.swift.metadata["plan"][container.USAGE_HEADER])
+        self.assert_in_line()
+
+    def test_given_files_go_into_no_container_that_is_there(self):
+        before = self.state()
+        error = self.assertRaises(
+            exceptions.PlanExists, self.plans.create, "plan", change(), files=encoded(FILES)
+        )
+        self.assertEqual("container", error.part)
+        self.assertEqual(before, self.state())
+
+    def test_passwords_that_the_templates_want_are_made_and_encrypted(self):
+        self.objects["service.yaml"] = SERVICE.encode()
+        self.plans.create("plan", change())
+        self.assertTrue(secrets.is_encrypted(self.variables["passwords"]["AdminPassword"]))
+
+    def test_passwords_of_a_stack_that_is_there_are_taken_over(self):
+        self.objects["service.yaml"] = SERVICE.encode()
+        self.cloud.heat.add("plan", "CREATE_COMPLETE", environment={"AdminPassword": "canary-p"})
+        self.plans.create("plan", change())
+        stored = self.variables["passwords"]["AdminPassword"]
+        self.assertEqual("canary-p", secrets.Vault.from_options().decrypt(stored, "x"))
+
+    def test_no_password_is_made_unless_asked_for(self):
+        self.objects["service.yaml"] = SERVICE.encode()
+        self.plans.create("plan", change(), generate_passwords=False)
+        self.assertEqual({}, self.variables["passwords"])
 
     def test_existing_plan_is_refused_and_not_touched(self):
         self.made_plan()
         before = self.state()
-        error = self.assertRaises(exceptions.PlanExists, self.plans.create, "plan")
+        error = self.assertRaises(exceptions.PlanExists, self.plans.create, "plan", change())
         self.assertEqual("Mistral environment", error.part)
         self.assertEqual(before, self.state())
         self.assertEqual([], self.changes())
 
+    def test_creation_that_mistral_delivers_twice_makes_one_plan(self):
+        first = self.plans.create("plan", change(request="r1"))
+        before = self.state()
+        self.assertEqual(first, self.plans.create("plan", change(request="r1")))
+        self.assertEqual(before, self.state())
+        self.assertRaises(exceptions.PlanExists, self.plans.create, "plan", change(request="r2"))
+
     def test_container_that_is_not_there_is_told(self):
-        self.assertRaises(exceptions.ContainerNotFound, self.plans.create, "nothing")
+        self.assertRaises(exceptions.ContainerNotFound, self.plans.create, "nothing", change())
         self.assertEqual({}, self.mistral.environments)
 
-    def test_environment_that_cannot_be_made_leaves_the_container_as_it_was(self):
-        before = self.state()
-        self.mistral.fail("POST", "/environments", 500, '{"faultstring": "no"}')
-        self.assertRaises(mistral_base.APIException, self.plans.create, "plan")
-        self.assertEqual(before, self.state())
+    def test_earlier_plan_of_that_name_is_not_this_ones_history(self):
+        self.made_plan()
+        self.set(A="old")
+        del self.mistral.environments["plan"]
+        self.made_plan()
+        self.assertEqual([1], self.plans.open("plan").archive.numbers())
+        # But what lies in the container counts.
+        self.assertEqual({"A": "old"}, self.read()[1]["parameter_defaults"])
 
-    def test_failed_creation_gives_back_the_files_that_rendering_replaced(self):
+    def test_container_that_showed_another_plan_is_brought_into_line(self):
+        self.made_plan()
+        self.variables["parameter_defaults"] = {"A": "old"}
+        del self.objects["environments/ha.yaml"]
+        self.commit()
+        # As if that had been revision 1, as the new one's will be.
+        self.swift.metadata["plan"][container.REVISION_HEADER] = "1"
+        del self.mistral.environments["plan"]
+        del self.objects["plan-environment.yaml"]
+        self.objects["roles_data.yaml"] = b"- name: Controller\n"
+        self.plans.create("plan", change())
+        self.assertEqual({}, self.read()[1]["parameter_defaults"])
+        self.assert_in_line()
+
+    def environment_cannot_be_made(self):
+        def refuse(request, context):
+            if json.loads(request.body)["name"] != "plan":
+                return None
+            context.status_code = 500
+            return '{"faultstring": "no"}'
+
+        self.mistral.on("POST", "/environments", refuse)
+
+    def test_environment_that_cannot_be_made_leaves_what_was_there(self):
         self.objects["overcloud.yaml"] = b"what was there"
         before = self.state()
-        self.mistral.fail("POST", "/environments", 500, '{"faultstring": "no"}')
-        self.assertRaises(mistral_base.APIException, self.plans.create, "plan")
+        self.environment_cannot_be_made()
+        self.assertRaises(mistral_base.APIException, self.plans.create, "plan", change())
         self.assertEqual(before, self.state())
 
-    def test_file_that_cannot_be_stored_leaves_the_container_as_it_was(self):
+    def test_container_that_was_made_for_it_goes_with_a_failed_creation(self):
+        self.swift.containers.clear()
+        self.environment_cannot_be_made()
+        self.assertRaises(
+            mistral_base.APIException,
+            self.plans.create,
+            "plan",
+            change(),
+            files=encoded(FILES),
+        )
+        self.assertEqual(({}, {}), self.state())
+
+    def test_revision_that_cannot_be_stored_leaves_what_was_there(self):
         before = self.state()
-        self.swift.fail("PUT", "registry.yaml", 403)
-        self.assertRaises(swift_exc.ClientException, self.plans.create, "plan")
+        self.swift.fail("PUT", "plan.revisions/revisions", 403)
+        self.assertRaises(swift_exc.ClientException, self.plans.create, "plan", change())
         self.assertEqual(before, self.state())
 
     def test_first_error_is_told_even_if_the_clean_up_fails_too(self):
-        self.swift.fail("PUT", "registry.yaml", 403)
+        self.swift.fail("PUT", "plan.revisions/revisions", 403)
         self.swift.fail("POST", "bulk-delete", 500)
-        error = self.assertRaises(swift_exc.ClientException, self.plans.create, "plan")
+        error = self.assertRaises(swift_exc.ClientException, self.plans.create, "plan", change())
         self.assertEqual(403, error.http_status)
-        self.assertIn("clean-up failed", self.log.output)
+        self.assertIn("a part of it is left", self.log.output)
+
+    def test_plan_whose_container_cannot_be_written_is_made_all_the_same(self):
+        self.swift.fail("PUT", "/plan/", 403)
+        committed = self.plans.create("plan", change())
+        self.assertEqual((True, False), (committed.changed, committed.synced))
+        files, _variables = self.read()
+        self.assertEqual(ALL, set(files))
+
+    def test_lost_answer_is_not_taken_for_a_failure(self):
+        def lost(request, _context):
+            body = json.loads(request.body)
+            if body["name"] == "plan":
+                self.mistral.environments["plan"] = json.loads(body["variables"])
+                raise requests.exceptions.ConnectionError(request=request)
+
+        self.mistral.on("POST", "/environments", lost)
+        self.assertEqual(1, self.plans.create("plan", change()).revision)
+        self.assert_in_line()
 
     def test_of_two_who_create_at_once_one_is_refused(self):
-        def somebody_is_faster(_request, _context):
-            self.mistral.environments["plan"] = {"template": "theirs"}
-
-        self.mistral.on("POST", "/environments", somebody_is_faster)
-        self.assertRaises(exceptions.PlanExists, self.plans.create, "plan")
+        self.somebody_is_faster({"template": "theirs"})
+        self.assertRaises(exceptions.PlanExists, self.plans.create, "plan", change())
         self.assertEqual({"template": "theirs"}, self.variables)
 
     def test_the_one_who_is_refused_does_not_take_away_the_others_files(self):
-        def somebody_is_faster(_request, _context):
-            # They rendered the same templates, so their plan is of the same files.
-            self.mistral.environments["plan"] = {"template": "overcloud.yaml", "rendered": MADE}
+        # They rendered the same templates, so their plan is of the same files.
+        self.somebody_is_faster({"template": "overcloud.yaml", "rendered": MADE})
+        self.assertRaises(exceptions.PlanExists, self.plans.create, "plan", change())
+        self.assertLessEqual(set(FILES), set(self.objects))
 
-        self.mistral.on("POST", "/environments", somebody_is_faster)
-        self.assertRaises(exceptions.PlanExists, self.plans.create, "plan")
-        self.assertEqual(set(FILES) | set(MADE), set(self.objects))
+    def somebody_is_faster(self, variables):
+        def faster(request, _context):
+            if json.loads(request.body)["name"] == "plan":
+                self.mistral.environments["plan"] = variables
+
+        self.mistral.on("POST", "/environments", faster)
+
+    def test_while_somebody_else_creates_it_one_waits_or_is_refused(self):
+        inner = []
+
+        def at_once(_request, _context):
+            if not inner:
+                inner.append(True)
+                inner.append(
+                    self.assertRaises(
+                        exceptions.PlanLocked, self.plans.create, "plan", change(user="late")
+                    )
+                )
+
+        self.swift.on("PUT", "plan.revisions/files", at_once)
+        self.plans.create("plan", change(user="early", reason="first"))
+        self.assertEqual("early's tripleo.test", inner[1].owner)
+        self.assertEqual("first", inner[1].reason)
 
     def test_rendered_plan_that_would_be_too_large_to_read_again_is_refused(self):
         self.set_options(plan_max_files=len(FILES) + 1)
         before = self.state()
-        self.assertRaises(exceptions.LimitExceeded, self.plans.create, "plan")
+        self.assertRaises(exceptions.LimitExceeded, self.plans.create, "plan", change())
         self.assertEqual(before, self.state())
 
 
@@ -177,11 +420,6 @@ class Wrong(WithPlans):
         ({"roles_data.yaml": "a: 1"}, exceptions.YAMLInvalid, "roles_data.yaml"),
         ({"capabilities-map.yaml": "[}"}, exceptions.YAMLInvalid, "capabilities-map.yaml:1:2"),
         (
-            {"capabilities-map.yaml": "root_template: overcloud.yaml"},
-            exceptions.FileInvalid,
-            "missing key: root_environment",
-        ),
-        (
             {"capabilities-map.yaml": "root_template: 5\nroot_environment: registry.yaml"},
             exceptions.FileInvalid,
             "missing key: root_template",
@@ -196,26 +434,36 @@ class Wrong(WithPlans):
             exceptions.PathInvalid,
             "capabilities-map.yaml",
         ),
+        ({"capabilities-map.yaml": b"\xff\xfe"}, exceptions.YAMLInvalid, "capabilities-map.yaml"),
+        ({"roles_data.yaml": b"\xff\xfe"}, exceptions.TripleOError, "roles_data.yaml"),
+    )
+
+    NO_ROOTS = (
+        (
+            {"capabilities-map.yaml": "root_template: overcloud.yaml"},
+            exceptions.FileInvalid,
+            "missing key: root_environment",
+        ),
         ({"capabilities-map.yaml": None}, exceptions.FileNotInPlan, "capabilities-map.yaml"),
     )
 
-    @ddt.data(*CASES)
+    @ddt.data(*CASES, *NO_ROOTS)
     @ddt.unpack
-    def test_plan_is_not_created(self, change, kind, words):
-        self.change(change)
+    def test_plan_is_not_created(self, wrong, kind, words):
+        self.write(wrong)
         before = self.state()
-        error = self.assertRaises(kind, self.plans.create, "plan")
+        error = self.assertRaises(kind, self.plans.create, "plan", change())
         self.assertIn(words, error.message)
         self.assertEqual(before, self.state())
         self.assertEqual([], self.changes())
 
     @ddt.data(*CASES)
     @ddt.unpack
-    def test_plan_stays_as_it_was_when_updated(self, change, kind, words):
+    def test_plan_stays_as_it_was_when_updated(self, wrong, kind, words):
         self.made_plan()
-        self.change(change)
+        self.write(wrong)
         before = self.state()
-        error = self.assertRaises(kind, self.plans.update, "plan")
+        error = self.assertRaises(kind, self.plans.update, "plan", change())
         self.assertIn(words, error.message)
         self.assertEqual(before, self.state())
         self.assertEqual([], self.changes())
@@ -224,21 +472,26 @@ class Wrong(WithPlans):
         "template: overcloud.yaml\nenvironments: registry.yaml\n",
         "template: overcloud.yaml\nenvironments: [registry.yaml]\n",
         "template: ../overcloud.yaml\n",
-        "environments: []\n",
+        "template: overcloud.yaml\nparameter_defaults: [A]\n",
+        "template: overcloud.yaml\npasswords: text\n",
+        "template: overcloud.yaml\nparameter_defaults: {A: !!binary aGVsbG8=}\n",
+        "template: overcloud.yaml\nparameter_defaults: {A: .nan}\n",
+        "template: overcloud.yaml\nparameter_defaults: {A: !!set {x}}\n",
         "[]\n",
+        "{",
     )
     def test_plan_environment_file_of_the_wrong_form_is_refused(self, text):
-        self.change({"capabilities-map.yaml": None, "plan-environment.yaml": text})
-        error = self.assertRaises(exceptions.TripleOError, self.plans.create, "plan")
-        self.assertIn("plan-environment.yaml", error.message)
+        self.write({"capabilities-map.yaml": None, "plan-environment.yaml": text})
+        error = self.assertRaises(exceptions.TripleOError, self.plans.create, "plan", change())
+        self.assertIn("environment", error.message)
         self.assertEqual([], self.changes())
 
-    def change(self, files):
+    def write(self, files):
         for path, text in files.items():
             if text is None:
                 del self.objects[path]
             else:
-                self.objects[path] = text.encode()
+                self.objects[path] = text if isinstance(text, bytes) else text.encode()
 
 
 class Update(WithPlans):
@@ -246,14 +499,26 @@ class Update(WithPlans):
         super().setUp()
         self.made_plan()
 
+    def update(self, **more):
+        return self.plans.update("plan", change(), **more)
+
     def test_chosen_environments_and_parameters_stay(self):
         self.variables["environments"].append({"path": "environments/ha.yaml"})
         self.variables["environments"].append({"data": {"parameter_defaults": {"A": 1}}})
         self.variables["parameter_defaults"] = {"B": 2}
-        self.variables["passwords"] = {"P": "secret"}
         kept = copy.deepcopy(self.variables)
-        self.plans.update("plan")
-        self.assertEqual(kept, self.variables)
+        self.update()
+        for key in ("template", "environments", "parameter_defaults", "passwords"):
+            self.assertEqual(kept[key], self.variables[key])
+
+    def test_passwords_stay(self):
+        self.objects["service.yaml"] = SERVICE.encode()
+        self.update()
+        made = dict(self.variables["passwords"])
+        self.assertEqual(["AdminPassword"], list(made))
+        self.objects["mine.yaml"] = b"{}"
+        self.update()
+        self.assertEqual(made, self.variables["passwords"])
 
     def test_new_roots_replace_the_old_ones_and_come_first(self):
         self.variables["environments"].append({"path": "environments/ha.yaml"})
@@ -262,7 +527,7 @@ class Update(WithPlans):
         )
         self.objects["main.yaml"] = TEMPLATE.encode()
         self.objects["base.yaml"] = b"{}"
-        self.plans.update("plan")
+        self.update()
         self.assertEqual("main.yaml", self.variables["template"])
         self.assertEqual(
             [{"path": "base.yaml"}, {"path": "environments/ha.yaml"}],
@@ -271,29 +536,437 @@ class Update(WithPlans):
 
     def test_root_environment_is_there_even_if_a_client_has_emptied_the_list(self):
         self.variables["environments"] = []
-        self.plans.update("plan")
+        self.update()
         self.assertEqual([{"path": "registry.yaml"}], self.variables["environments"])
 
     def test_files_that_rendering_makes_no_more_are_removed(self):
         self.objects["roles_data.yaml"] = b"- name: Controller\n"
-        self.plans.update("plan")
+        self.update()
         self.assertNotIn("compute-role.yaml", self.objects)
         self.assertIn("controller-role.yaml", self.objects)
-        self.assertEqual(set(FILES) | set(MADE) - {"compute-role.yaml"}, set(self.objects))
+        self.assertEqual(ALL - {"compute-role.yaml"}, set(self.objects))
+        self.assertEqual(["Controller"], self.variables["roles"])
 
     def test_uploaded_file_of_that_name_is_never_taken_for_a_stale_one(self):
         self.objects["mine.yaml"] = b"{}"
-        self.plans.update("plan")
+        self.update()
         self.assertIn("mine.yaml", self.objects)
 
-    def test_update_without_a_change_writes_no_file(self):
-        self.plans.update("plan")
-        self.assertEqual(0, self.swift.count("PUT") + self.swift.count("POST"))
+    def test_new_files_replace_all_that_the_plan_has(self):
+        files = {**FILES, "roles_data.yaml": "- name: Compute\n", "new.yaml": "{}"}
+        del files["environments/ha.yaml"]
+        self.objects["mine.yaml"] = b"{}"
+        self.update(files=encoded(files))
+        made = set(MADE) - {"controller-role.yaml"}
+        self.assertEqual({*files, *made, "plan-environment.yaml"}, set(self.objects))
+        self.assert_in_line()
+
+    def test_plan_environment_replaces_what_the_plan_has_of_it(self):
+        self.set(A="a", B="b")
+        self.update(plan_environment={"parameter_defaults": {"B": "c"}})
+        self.assertEqual({"B": "c"}, self.variables["parameter_defaults"])
+        self.assertEqual([{"path": "registry.yaml"}], self.variables["environments"])
+
+    def test_update_without_a_change_writes_nothing(self):
+        committed = self.update()
+        self.assertEqual(
+            (1, False, True), (committed.revision, committed.changed, committed.synced)
+        )
+        self.assertEqual([], self.changes())
 
     def test_unknown_plan_is_told_with_those_there_are(self):
         self.mistral.environments["ssh_keys"] = {}
-        error = self.assertRaises(exceptions.PlanNotFound, self.plans.update, "other")
+        error = self.assertRaises(exceptions.PlanNotFound, self.plans.update, "other", change())
         self.assertEqual(["plan"], error.available)
+        self.assertNotIn("other.lock", self.mistral.environments)
+
+
+class Changing(WithPlans):
+    def setUp(self):
+        super().setUp()
+        self.made_plan()
+
+    def test_change_is_the_next_revision_and_says_what_it_was(self):
+        committed = self.plans.change(
+            "plan", change(user="eve", reason="because", execution="e1"), setting(A="a")
+        )
+        self.assertEqual((2, True, True), (committed.revision, committed.changed, committed.synced))
+        record = self.plans.open("plan").archive.record(2)
+        self.assertEqual(
+            (2, "eve", "because", "tripleo.test", "e1"),
+            tuple(record[k] for k in ("revision", "user", "reason", "action", "execution")),
+        )
+        self.assertEqual({"added": ["A"]}, record["what"]["parameter_defaults"])
+        self.assertEqual({"A": "a"}, self.variables["parameter_defaults"])
+        self.assert_in_line()
+
+    def test_refused_change_leaves_the_plan_as_it_was(self):
+        before = self.state()
+
+        def refuse(_candidate):
+            raise exceptions.ParametersInvalid([])
+
+        self.assertRaises(
+            exceptions.ParametersInvalid,
+            self.plans.change,
+            "plan",
+            change(),
+            setting(A="a"),
+            refuse,
+        )
+        self.assertEqual(before, self.state())
+        self.assertEqual([], self.changes())
+
+    def test_change_that_changes_nothing_makes_no_revision(self):
+        self.set(A="a")
+        before = self.state()
+        committed = self.set(A="a")
+        self.assertEqual((2, False), (committed.revision, committed.changed))
+        self.assertEqual(before, self.state())
+
+    def test_secret_that_is_there_makes_no_revision_when_it_is_kept(self):
+        self.set(Hidden="canary")
+        before = self.state()
+        self.assertFalse(self.commit().changed)
+        self.assertEqual(before, self.state())
+
+    def test_request_that_is_delivered_twice_makes_one_revision(self):
+        def more(candidate):
+            defaults = candidate.variables["parameter_defaults"]
+            defaults["A"] = defaults.get("A", "") + "x"
+
+        first = self.plans.change("plan", change(request="r1"), more)
+        again = self.plans.change("plan", change(request="r1"), more)
+        self.assertEqual(first, again)
+        self.assertEqual({"A": "x"}, self.variables["parameter_defaults"])
+        self.assertEqual(3, self.plans.change("plan", change(request="r2"), more).revision)
+
+    def test_second_delivery_finishes_what_the_first_left(self):
+        broken = [403]
+
+        def breaks(_request, context):
+            if broken:
+                context.status_code = broken[0]
+                return "x"
+            return None
+
+        self.swift.on("PUT", "/plan/", breaks)
+        first = self.plans.change("plan", change(request="r1"), setting(A="a"))
+        self.assertFalse(first.synced)
+        broken.clear()
+        again = self.plans.change("plan", change(request="r1"), setting(A="a"))
+        self.assertEqual((2, True), (again.revision, again.synced))
+        self.assert_in_line()
+
+    def environment_is_written_while(self, times):
+        """Let a client write the environment when a change is about to be committed."""
+        left = list(range(times))
+
+        def write(_request, _context):
+            if left:
+                left.pop()
+                self.variables["parameter_defaults"] = {"B": f"theirs {len(left)}"}
+
+        self.swift.on("PUT", "plan.revisions/revisions", write)
+
+    def test_environment_that_is_written_meanwhile_is_not_overwritten(self):
+        self.environment_is_written_while(2)
+        self.set(A="a")
+        self.assertEqual({"A": "a", "B": "theirs 0"}, self.variables["parameter_defaults"])
+        self.assert_in_line()
+
+    def test_change_that_is_overtaken_again_and_again_is_given_up(self):
+        self.environment_is_written_while(99)
+        self.assertRaises(exceptions.PlanChanged, self.set, A="a")
+        self.assertEqual({"B": "theirs 96"}, self.variables["parameter_defaults"])
+        self.assertEqual(1, self.variables["revision"])
+
+    def test_whoever_has_lost_the_lock_does_not_commit(self):
+        def take_over(_request, _context):
+            self.mistral.environments["plan.lock"]["id"] = "theirs"
+
+        self.swift.on("PUT", "plan.revisions/revisions", take_over)
+        before = copy.deepcopy(self.variables)
+        self.assertRaises(exceptions.PlanChanged, self.set, A="a")
+        self.assertEqual(before, self.variables)
+        self.assertEqual("theirs", self.mistral.environments["plan.lock"]["id"])
+
+    def test_answer_that_is_lost_when_committing_is_not_taken_for_a_failure(self):
+        def lost(request, _context):
+            body = json.loads(request.body)
+            if body["name"] == "plan":
+                self.mistral.environments["plan"] = json.loads(body["variables"])
+                raise requests.exceptions.ConnectionError(request=request)
+
+        self.mistral.on("PUT", "/environments", lost)
+        self.assertEqual(2, self.set(A="a").revision)
+        self.assert_in_line()
+
+    def test_plan_that_is_deleted_meanwhile_is_not_made_again(self):
+        def delete(_request, _context):
+            self.mistral.environments.pop("plan", None)
+
+        self.swift.on("PUT", "plan.revisions/revisions", delete)
+        self.assertRaises(exceptions.TripleOError, self.set, A="a")
+        self.assertNotIn("plan", self.mistral.environments)
+
+    def test_unchanged_plan_is_read_with_two_requests(self):
+        self.plans.read("plan")
+        self.forget()
+        self.plans.read("plan")
+        self.assertEqual(["GET /environments/plan"], self.mistral.requests)
+        self.assertEqual(["GET /plan"], self.swift.requests)
+
+    def test_process_that_knows_nothing_reads_one_object(self):
+        self.start_executor()
+        self.plans.read("plan")
+        self.assertEqual(2, self.swift.count("GET"))
+        self.assertEqual(0, sum(line.startswith("GET /plan/") for line in self.swift.requests))
+
+    def test_change_of_a_parameter_touches_one_file(self):
+        self.set(A="a")
+        self.assertEqual(
+            ["PUT /plan/plan-environment.yaml"],
+            [line for line in self.changes() if line.startswith("PUT /plan/")],
+        )
+
+
+class DirectWrites(WithPlans):
+    """What clients write to container and environment is part of the plan."""
+
+    def test_changed_added_and_deleted_objects_count_and_become_a_revision(self):
+        self.made_plan()
+        self.objects["environments/ha.yaml"] = b"parameter_defaults: {ControllerCount: 5}\n"
+        self.objects["mine.yaml"] = b"{}"
+        del self.objects["role.role.j2.yaml"]
+        self.objects["registry.j2.yaml"] = b"resource_registry: {}\n"
+        state = self.plans.read("plan")
+        self.assertEqual(
+            ["environments/ha.yaml", "mine.yaml", "registry.j2.yaml", "role.role.j2.yaml"],
+            state.direct,
+        )
+        self.assertEqual(b"{}", state.files.contents["mine.yaml"])
+        self.assertNotIn("role.role.j2.yaml", state.files.contents)
+        self.assertFalse(state.is_committed)
+        self.assertEqual(2, self.commit().revision)
+        files, _variables = self.read()
+        self.assertIn(b"ControllerCount: 5", files["environments/ha.yaml"])
+        self.assertEqual(b"{}", files["mine.yaml"])
+        self.assertNotIn("role.role.j2.yaml", files)
+        self.assertNotIn("compute-role.yaml", self.objects)
+        self.assert_in_line()
+
+    def test_only_what_was_written_is_read_of_the_container(self):
+        self.made_plan()
+        self.objects["mine.yaml"] = b"{}"
+        self.start_executor()
+        self.plans.read("plan")
+        reads = [line for line in self.swift.requests if line.startswith("GET /plan/")]
+        self.assertEqual(["GET /plan/mine.yaml"], reads)
+
+    def test_sync_leaves_direct_writes_alone(self):
+        self.made_plan()
+        self.objects["environments/ha.yaml"] = b"parameter_defaults: {A: theirs}\n"
+        del self.objects["role.role.j2.yaml"]
+        before = dict(self.objects)
+        self.assertTrue(self.plans.sync("plan", change()))
+        self.assertEqual(before, self.objects)
+
+    def test_they_count_while_the_container_is_not_yet_in_line(self):
+        self.swift.containers.clear()
+        self.plans.create("plan", change(), files=encoded(FILES), sync=False)
+        self.assertNotIn("environments/ha.yaml", self.objects)
+        self.assertIn("overcloud.yaml", self.objects)
+        self.assertEqual([], self.plans.read("plan").direct)
+        self.objects["environments/ha.yaml"] = b"parameter_defaults: {A: theirs}\n"
+        self.objects["mine.yaml"] = b"{}"
+        self.assertEqual(["environments/ha.yaml", "mine.yaml"], self.plans.read("plan").direct)
+        self.assertTrue(self.plans.sync("plan", change()))
+        self.assertEqual(b"{}", self.objects["mine.yaml"])
+        self.assertIn("role.role.j2.yaml", self.objects)
+        self.commit()
+        files, _variables = self.read()
+        self.assertEqual(b"parameter_defaults: {A: theirs}\n", files["environments/ha.yaml"])
+        self.assertEqual(b"{}", files["mine.yaml"])
+        self.assert_in_line()
+
+    def test_deletion_counts_while_the_container_is_not_yet_in_line(self):
+        self.made_plan()
+        self.swift.fail("PUT", "/plan/", 403)
+        self.assertFalse(self.set(A="a").synced)
+        self.swift._hooks.clear()
+        del self.objects["environments/ha.yaml"]
+        self.assertEqual(["environments/ha.yaml"], self.plans.read("plan").direct)
+        self.plans.sync("plan", change())
+        self.assertNotIn("environments/ha.yaml", self.objects)
+        self.commit()
+        self.assertNotIn("environments/ha.yaml", self.read()[0])
+        self.assert_in_line()
+
+    def test_plan_is_whole_before_its_container_is(self):
+        self.swift.containers.clear()
+        committed = self.plans.create("plan", change(), files=encoded(FILES), sync=False)
+        self.assertFalse(committed.synced)
+        files, _variables = self.read()
+        self.assertEqual(ALL, set(files))
+        self.assertEqual(2, self.set(A="a").revision)
+        self.assertEqual(ALL, set(self.objects))
+        self.assert_in_line()
+
+    def test_large_container_is_brought_into_line_in_slices_that_let_others_in(self):
+        self.swift.containers.clear()
+        files = {**encoded(FILES), **{f"e/f{n}": b"%d" % n for n in range(450)}}
+        self.plans.create("plan", change(), files=files, sync=False)
+        self.forget()
+        self.assertTrue(self.plans.sync("plan", change()))
+        slices = -(-(450 + len(ALL)) // store.SLICE)
+        self.assertEqual(slices, self.mistral.requests.count("DELETE /environments/plan.lock"))
+        self.assert_in_line()
+
+    def test_rendered_file_that_somebody_changed_is_put_right(self):
+        self.made_plan()
+        self.objects["overcloud.yaml"] = b"broken"
+        self.commit()
+        self.assertIn(b"Compute: {type", self.objects["overcloud.yaml"])
+        self.assert_in_line()
+
+    def test_environment_that_a_client_changed_becomes_a_revision(self):
+        self.made_plan()
+        self.variables["parameter_defaults"] = {"A": "theirs"}
+        state = self.plans.read("plan")
+        self.assertTrue(state.environment_written)
+        self.assertFalse(state.is_committed)
+        committed = self.set(B="ours")
+        self.assertEqual(2, committed.revision)
+        self.assertEqual({"A": "theirs", "B": "ours"}, self.variables["parameter_defaults"])
+        self.assertIn(b"theirs", self.objects["plan-environment.yaml"])
+
+    def test_environment_that_a_client_replaced_is_still_that_plans(self):
+        self.made_plan()
+        self.set(A="a")
+        self.objects["mine.yaml"] = b"{}"
+        self.mistral.environments["plan"] = {
+            "template": "overcloud.yaml",
+            "environments": [{"path": "registry.yaml"}],
+            "parameter_defaults": {"B": "theirs"},
+        }
+        state = self.plans.read("plan")
+        self.assertEqual((2, ["mine.yaml"]), (state.revision, state.direct))
+        self.assertTrue(state.environment_written)
+        self.assertEqual(3, self.commit().revision)
+        self.assertEqual({"B": "theirs"}, self.variables["parameter_defaults"])
+        self.assertEqual(b"{}", self.read()[0]["mine.yaml"])
+        self.assert_in_line()
+
+    def test_plan_that_only_clients_have_written_becomes_revision_one(self):
+        self.mistral.environments["plan"] = {
+            "template": "overcloud.yaml",
+            "environments": [{"path": "registry.yaml"}],
+        }
+        self.assertEqual(0, self.plans.read("plan").revision)
+        self.assertEqual(1, self.commit().revision)
+        self.assertEqual(ALL, set(self.objects))
+        self.assert_in_line()
+
+    def test_clients_plan_environment_file_counts(self):
+        self.made_plan()
+        self.set(A="a", Hidden="canary-h")
+        self.write_plan_environment()
+        self.assertEqual(3, self.commit().revision)
+        self.check_plan_environment()
+
+    def test_clients_plan_environment_file_counts_before_the_container_is_in_line(self):
+        self.swift.containers.clear()
+        self.plans.create("plan", change(), files=encoded(FILES), sync=False)
+        self.swift.fail("PUT", "/plan/", 403)
+        self.set(A="a", Hidden="canary-h")
+        self.swift._hooks.clear()
+        self.write_plan_environment()
+        self.plans.sync("plan", change())
+        self.assertEqual(3, self.commit().revision)
+        self.check_plan_environment()
+
+    def write_plan_environment(self):
+        self.objects["plan-environment.yaml"] = (
+            b"version: 1.0\nname: plan\ntemplate: overcloud.yaml\n"
+            b"environments: [{path: registry.yaml}, {path: environments/ha.yaml}]\n"
+            b"parameter_defaults: {B: theirs}\npasswords: {P: canary-p}\n"
+        )
+
+    def check_plan_environment(self):
+        self.assertEqual(
+            ["registry.yaml", "environments/ha.yaml"],
+            [item["path"] for item in self.variables["environments"]],
+        )
+        defaults = self.variables["parameter_defaults"]
+        self.assertEqual(("theirs", {"B", "Hidden"}), (defaults["B"], set(defaults)))
+        vault = secrets.Vault.from_options()
+        self.assertEqual("canary-h", vault.decrypt(defaults["Hidden"], "x"))
+        self.assertEqual("canary-p", vault.decrypt(self.variables["passwords"]["P"], "x"))
+        self.assertNotIn(b"canary", self.objects["plan-environment.yaml"])
+        self.assertNotIn(b"encrypted:", self.objects["plan-environment.yaml"])
+        self.assert_in_line()
+
+
+class Secrets(WithPlans):
+    """No secret is stored in clear, whichever way it came in."""
+
+    def assert_nowhere(self):
+        for service in (self.swift, self.mistral):
+            kept = service.containers if service is self.swift else service.environments
+            self.assertNotIn("canary", str(kept))
+        for path in self.archived:
+            if path.endswith(".tar.gz"):
+                files = self.plans.open("plan").archive.files(path[6:-7], 0).contents
+                self.assertNotIn("canary", str(files))
+        self.assertNotRegex(self.log.output, "canary-[0-9]")
+
+    def test_hidden_parameters_and_passwords(self):
+        self.objects["service.yaml"] = SERVICE.encode()
+        self.cloud.heat.add("plan", "CREATE_COMPLETE", environment={"AdminPassword": "canary-1"})
+        self.made_plan()
+        self.set(Hidden="canary-2", A="shown")
+        self.assert_nowhere()
+        vault = secrets.Vault.from_options()
+        stored = self.variables["parameter_defaults"]["Hidden"]
+        self.assertEqual("canary-2", vault.decrypt(stored, "Hidden"))
+        self.assertEqual("shown", self.variables["parameter_defaults"]["A"])
+
+    def test_what_clients_wrote_in_clear_is_encrypted_with_the_next_revision(self):
+        self.made_plan()
+        inline = {
+            "parameter_defaults": {"Hidden": "canary-3", "A": "shown"},
+            "parameters": {"Hidden": "canary-4", "B": "shown"},
+        }
+        self.variables["environments"].append({"data": inline})
+        self.variables["parameter_defaults"]["Hidden"] = "canary-5"
+        self.variables["passwords"]["Whatever"] = "canary-6"
+        self.commit()
+        self.assert_nowhere()
+        data = self.variables["environments"][1]["data"]
+        self.assertEqual("shown", data["parameter_defaults"]["A"])
+        self.assertEqual("shown", data["parameters"]["B"])
+
+    def test_heat_is_given_them_in_clear(self):
+        self.made_plan()
+        self.set(Hidden="canary-1")
+        self.variables["environments"].append(
+            {"data": {"parameters": {"Hidden": "canary-2"}, "parameter_defaults": {"A": "x"}}}
+        )
+        self.commit()
+        given = self.plans.heat_input(self.plans.candidate(self.plans.read("plan")))
+        text = str(given.files)
+        self.assertIn("canary-1", text)
+        self.assertIn("canary-2", text)
+        self.assertNotIn("encrypted:", text)
+
+    def test_without_keys_no_secret_is_stored(self):
+        self.made_plan()
+        self.set_options(encryption_keys_file=None)
+        before = self.state()
+        self.assertRaises(exceptions.EncryptionKeyMissing, self.set, Hidden="canary")
+        self.assertEqual(before, self.state())
+        self.assertEqual(2, self.set(A="no secret").revision)
 
 
 class Delete(WithPlans):
@@ -301,30 +974,45 @@ class Delete(WithPlans):
         super().setUp()
         self.made_plan()
 
+    def delete(self, name="plan"):
+        self.plans.delete(name, change())
+
     def test_everything_of_the_plan_goes_and_nothing_else(self):
         self.swift.containers["other"] = {"a": b"1"}
         self.mistral.environments["other"] = {}
-        self.plans.delete("plan")
+        self.delete()
         self.assertEqual(({"other": {"a": b"1"}}, {"other": {}}), self.state())
 
     def test_unknown_plan_is_told_with_those_there_are(self):
-        error = self.assertRaises(exceptions.PlanNotFound, self.plans.delete, "other")
+        error = self.assertRaises(exceptions.PlanNotFound, self.delete, "other")
         self.assertEqual(["plan"], error.available)
+
+    def test_plan_that_is_being_changed_is_not_deleted(self):
+        self.mistral.environments["plan.lock"] = {"id": "x", "expires": "2999-01-01T00:00:00+00:00"}
+        before = self.state()
+        self.assertRaises(exceptions.PlanLocked, self.delete)
+        self.assertEqual(before, self.state())
 
     def test_half_made_plan_without_environment_can_be_deleted(self):
         del self.mistral.environments["plan"]
         self.swift.metadata["plan"] = {"x-container-meta-usage-tripleo": "plan"}
-        self.plans.delete("plan")
+        self.delete()
+        self.assertEqual(({}, {}), self.state())
+
+    def test_archive_that_is_left_alone_can_be_deleted(self):
+        del self.mistral.environments["plan"]
+        del self.swift.containers["plan"]
+        self.delete()
         self.assertEqual(({}, {}), self.state())
 
     def test_container_that_is_no_plan_is_not_deleted(self):
         self.swift.containers["data"] = {"a": b"1"}
-        self.assertRaises(exceptions.PlanNotFound, self.plans.delete, "data")
+        self.assertRaises(exceptions.PlanNotFound, self.delete, "data")
         self.assertEqual({"a": b"1"}, self.swift.containers["data"])
 
     def test_half_deleted_plan_without_container_can_be_deleted(self):
         del self.swift.containers["plan"]
-        self.plans.delete("plan")
+        self.delete()
         self.assertEqual(({}, {}), self.state())
 
     def test_deletion_that_broke_off_can_be_repeated(self):
@@ -337,9 +1025,9 @@ class Delete(WithPlans):
                 return '{"faultstring": "no"}'
             return None
 
-        self.mistral.on("DELETE", "/environments/plan", breaks)
-        self.assertRaises(mistral_base.APIException, self.plans.delete, "plan")
-        self.plans.delete("plan")
+        self.mistral.on("DELETE", "/environments/plan$", breaks)
+        self.assertRaises(mistral_base.APIException, self.delete)
+        self.delete()
         self.assertEqual(({}, {}), self.state())
 
 
@@ -348,41 +1036,47 @@ class Process(WithPlans):
         super().setUp()
         self.made_plan()
 
+    def process(self):
+        return self.plans.process("plan", change())
+
     def test_only_what_changed_is_stored(self):
         self.objects["role.role.j2.yaml"] = (TEMPLATE + "# new {{role}}\n").encode()
-        self.plans.process("plan")
+        self.process()
         self.assertEqual(
             ["PUT /plan/compute-role.yaml", "PUT /plan/controller-role.yaml"],
-            sorted(self.changes()),
+            sorted(line for line in self.changes() if line.startswith("PUT /plan/")),
         )
         self.assertIn(b"new Compute", self.objects["compute-role.yaml"])
 
     def test_plan_without_a_change_is_not_written_at_all(self):
-        rendered, variables = self.plans.process("plan")
+        committed, candidate = self.process()
         self.assertEqual([], self.changes())
-        self.assertEqual(MADE, rendered.made)
-        self.assertEqual("overcloud.yaml", variables["template"])
-
-    def test_file_that_somebody_changed_is_put_right(self):
-        self.objects["overcloud.yaml"] = b"broken"
-        self.plans.process("plan")
-        self.assertIn(b"Compute: {type", self.objects["overcloud.yaml"])
+        self.assertEqual((1, False), (committed.revision, committed.changed))
+        self.assertEqual(MADE, candidate.variables["rendered"])
+        self.assertEqual("overcloud.yaml", candidate.variables["template"])
 
     def test_stale_files_are_removed_and_remembered_no_more(self):
         self.objects["roles_data.yaml"] = b"- name: Controller\n"
-        self.plans.process("plan")
+        self.process()
         self.assertNotIn("compute-role.yaml", self.objects)
         self.assertNotIn("compute-role.yaml", self.variables["rendered"])
 
     def test_wrong_template_stores_nothing(self):
         self.objects["overcloud.j2.yaml"] = b"{{ nope }}"
         before = self.state()
-        self.assertRaises(exceptions.TemplateInvalid, self.plans.process, "plan")
+        self.assertRaises(exceptions.TemplateInvalid, self.process)
         self.assertEqual(before, self.state())
 
     def test_plan_whose_container_has_gone_is_told(self):
         del self.swift.containers["plan"]
-        self.assertRaises(exceptions.ContainerNotFound, self.plans.process, "plan")
+        self.assertRaises(exceptions.ContainerNotFound, self.process)
+
+    def test_plan_is_known_when_mistral_delivers_it_again_too(self):
+        self.objects["mine.yaml"] = b"{}"
+        first, _candidate = self.plans.process("plan", change(request="r1"))
+        again, candidate = self.plans.process("plan", change(request="r1"))
+        self.assertEqual((2, 2), (first.revision, again.revision))
+        self.assertIn("mine.yaml", candidate.files)
 
 
 @ddt.ddt
@@ -399,6 +1093,8 @@ class ForeignEnvironment(WithPlans):
         {"environments": [{"path": "http://host/x.yaml"}]},
         {"environments": [{"path": "none.yaml"}]},
         {"environments": [{"data": "text"}]},
+        {"environments": [{"data": {"parameter_defaults": ["A"]}}]},
+        {"environments": [{"data": {"parameters": ["A"]}}]},
         {"environments": [{"data": {"resource_registry": {"A": "../x.yaml"}}}]},
         {"environments": [{"data": {"resource_registry": {"A": "/etc/passwd.yaml"}}}]},
         {"template": None},
@@ -406,41 +1102,65 @@ class ForeignEnvironment(WithPlans):
         {"template": ["overcloud.yaml"]},
         {"parameter_defaults": ["A"]},
         {"parameter_defaults": "text"},
+        {"parameter_defaults": {"A": "encrypted:no token"}},
+        {"parameter_defaults": {"A": float("nan")}},
         {"passwords": "text"},
+        {"passwords": {"P": "encrypted:\u00e4"}},
+        {"files": "../x", "revision": 7},
+        {"revision": -1},
+        {"files": "nothing"},
     )
     def test_environment_of_the_wrong_form_is_a_typed_error(self, wrong):
         self.made_plan()
         self.variables.update(wrong)
-        self.assertRaises(exceptions.TripleOError, self.plans.process, "plan")
+        # In line, the container stands in for files that cannot be found.
+        self.swift.metadata["plan"][container.REVISION_HEADER] = "0"
+        self.start_executor()
+        self.assertRaises(exceptions.TripleOError, self.plans.process, "plan", change())
         self.assertEqual([], self.changes())
 
-    @ddt.data({}, {"environments": None, "parameter_defaults": None, "passwords": None})
+    @ddt.data(
+        {},
+        {"environments": None, "parameter_defaults": None, "passwords": None},
+        {"rendered": [["x"], 5, {}, None], "root_environment": ["x"], "roles": 5},
+        {"rendered": {"a": 1}, "capabilities": "x"},
+        {"revision": "1", "files": 5, "digest": [], "request": {}},
+        {"revision": True, "files": None},
+    )
     def test_environment_of_an_older_client_does(self, variables):
         self.made_plan()
-        self.mistral.environments["plan"] = {"template": "overcloud.yaml", **variables}
-        self.assertEqual(MADE, self.plans.process("plan")[0].made)
+        self.mistral.environments["plan"] = {
+            "template": "overcloud.yaml",
+            "environments": [{"path": "registry.yaml"}],
+            **variables,
+        }
+        _committed, candidate = self.plans.process("plan", change())
+        self.assertLessEqual(set(MADE), set(candidate.files))
+        self.plans.update("plan", change())
+        self.assertEqual(MADE, self.variables["rendered"])
 
 
 @ddt.ddt
 class Names(WithPlans):
-    @ddt.data("../x", "a/b", "", "1a", "plan\n", None, 5, "x" * 65)
+    @ddt.data("../x", "a/b", "", "1a", "plan\n", "plan.lock", None, 5, "x" * 65)
     def test_name_is_checked_before_any_request(self, name):
         for function, *more in (
             (self.plans.create_container,),
             (self.plans.upload,),
-            (self.plans.create,),
-            (self.plans.update,),
-            (self.plans.delete,),
-            (self.plans.process,),
-            (self.plans.roles,),
-            (self.plans.update_parameters, {}),
+            (self.plans.create, change()),
+            (self.plans.update, change()),
+            (self.plans.delete, change()),
+            (self.plans.process, change()),
+            (self.plans.sync, change()),
+            (self.plans.read,),
+            (self.plans.change, change(), nothing),
         ):
             self.assertRaises(exceptions.PlanNameInvalid, function, name, *more)
         self.assertEqual([], self.cloud.http.request_history)
 
     def test_plan_has_a_container_and_an_environment(self):
-        self.swift.containers = {"b": {}, "a": {}, "images": {}}
-        self.mistral.environments = {"a": {}, "b": {}, "ssh_keys": {}}
+        self.swift.containers = {"b": {}, "a": {}, "a.revisions": {}, "images": {}}
+        self.mistral.environments = {"a": {}, "b": {}, "a.lock": {}, "ssh_keys": {}}
         self.assertEqual(["a", "b"], self.plans.names())
 
     def test_three_hundred_plans_are_listed_with_two_requests(self):
@@ -502,70 +1222,17 @@ class Upload(WithPlans):
         self.assertRaises(exceptions.ContainerNotFound, self.plans.upload, "none")
 
 
-@ddt.ddt
-class Roles(WithPlans):
-    def test_roles_come_in_the_files_order(self):
-        self.made_plan()
-        self.assertEqual(
-            ["Controller", "Compute"], [role["name"] for role in self.plans.roles("plan")]
-        )
-
-    def test_only_the_roles_file_is_read(self):
-        self.made_plan()
-        self.plans.roles("plan")
-        reads = [line for line in self.swift.requests if line.startswith("GET /plan/")]
-        self.assertEqual(["GET /plan/roles_data.yaml"], reads)
-
-    def test_missing_roles_file_is_named(self):
-        self.made_plan()
-        error = self.assertRaises(exceptions.FileNotInPlan, self.plans.roles, "plan", "no.yaml")
-        self.assertEqual("no.yaml", error.path)
-
-    def test_roles_file_that_is_no_text_is_a_typed_error(self):
-        self.made_plan()
-        self.objects["roles_data.yaml"] = b"\xff\xfe"
-        self.assertRaises(exceptions.TripleOError, self.plans.roles, "plan")
-
-    @ddt.data("../other/roles_data.yaml", "/etc/passwd", "http://x/y", None, 5)
-    def test_roles_file_outside_of_the_plan_is_refused(self, path):
-        self.made_plan()
-        self.assertRaises(exceptions.PathInvalid, self.plans.roles, "plan", path)
-
-
-@ddt.ddt
-class Parameters(WithPlans):
-    def test_values_are_merged_and_the_rest_stays(self):
-        self.made_plan()
-        self.variables["parameter_defaults"] = {"A": 1, "B": {"x": 1}}
-        self.variables["passwords"] = {"P": "secret"}
-        merged = self.plans.update_parameters("plan", {"B": {"y": 2}, "C": None})
-        self.assertEqual({"A": 1, "B": {"y": 2}, "C": None}, merged)
-        self.assertEqual(merged, self.variables["parameter_defaults"])
-        self.assertEqual({"P": "secret"}, self.variables["passwords"])
-
-    @ddt.data(None, [], "A=1", 5, [["A", 1]])
-    def test_anything_but_a_mapping_is_refused_before_any_request(self, parameters):
-        error = self.assertRaises(
-            exceptions.InputInvalid, self.plans.update_parameters, "plan", parameters
-        )
-        self.assertEqual("parameters", error.name)
-        self.assertEqual([], self.cloud.http.request_history)
-
-
 class HeatInput(WithPlans):
     """What wins over what."""
 
     def merged(self, variables, parameters=None):
-        rendered = plans.Rendered(
-            {},
-            {
-                "t.yaml": TEMPLATE,
-                "e1.yaml": "parameter_defaults: {A: e1, B: e1}\n",
-                "e2.yaml": "parameter_defaults: {A: e2}\n",
-            },
-            [],
-        )
-        given = plans.heat_input(rendered, {"template": "t.yaml", **variables}, parameters)
+        texts = {
+            "t.yaml": TEMPLATE,
+            "e1.yaml": "parameter_defaults: {A: e1, B: e1}\n",
+            "e2.yaml": "parameter_defaults: {A: e2}\n",
+        }
+        vault = secrets.Vault.from_options()
+        given = candidates.heat_input(texts, {"template": "t.yaml", **variables}, vault, parameters)
         result = {}
         for name in given.environment_files:
             document = yaml_files.load(given.files[name], name)
@@ -592,13 +1259,24 @@ class HeatInput(WithPlans):
         self.assertEqual({"A": "d", "B": "p"}, self.merged(variables))
         self.assertEqual("now", self.merged(variables, {"A": "now"})["A"])
 
+    def test_encrypted_values_are_opened_wherever_they_stand(self):
+        closed = secrets.Vault.from_options().encrypt("clear")
+        variables = {
+            "environments": [{"data": {"parameter_defaults": {"A": closed}}}],
+            "passwords": {"B": closed},
+            "parameter_defaults": {"C": closed},
+        }
+        self.assertEqual(dict.fromkeys("ABC", "clear"), self.merged(variables))
+
 
 class Unreachable(WithPlans):
     def test_swift_that_does_not_answer_is_not_taken_for_an_absent_plan(self):
         self.made_plan()
+        before = self.state()
 
         def down(request, _context):
             raise requests.exceptions.ConnectionError(request=request)
 
-        self.swift.on("HEAD", "/plan", down)
-        self.assertRaises(requests.exceptions.ConnectionError, self.plans.process, "plan")
+        self.swift.on("GET", "/plan", down)
+        self.assertRaises(requests.exceptions.ConnectionError, self.commit)
+        self.assertEqual(before, self.state())

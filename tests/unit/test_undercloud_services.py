@@ -2,9 +2,11 @@ import pathlib
 import stat
 
 import ddt
+from cryptography import fernet
+from oslo_config import cfg
 
 from tests.unit import base, fakes
-from tripleo_common import exceptions
+from tripleo_common import config, exceptions
 from tripleo_common.undercloud import identity, services, state
 from tripleo_common.undercloud.servers import swift_cache
 
@@ -161,6 +163,49 @@ class Secrets(WithServices):
         self.assertNotEqual(one, identity.digest(self.units, ["regionOne"]))
         for secret in self.secrets():
             self.assertNotIn(secret, one)
+
+
+class EncryptionKeys(WithServices):
+    def setUp(self):
+        super().setUp()
+        self.mistral = next(unit for unit in self.build() if unit.name == "mistral")
+        self.mistral.configure()
+        self.path = self.directory.etc("mistral") / "encryption-keys"
+
+    def test_file_has_one_key_and_is_for_its_owner_alone(self):
+        (line,) = self.path.read_text().splitlines()
+        fernet.Fernet(line)
+        self.assertEqual(0o600, stat.S_IMODE(self.path.stat().st_mode))
+
+    def test_executor_finds_the_file(self):
+        conf = cfg.ConfigOpts()
+        conf.register_opts(config.OPTIONS, config.GROUP)
+        conf(["--config-file", str(self.directory.etc("mistral") / "mistral.conf")])
+        self.assertEqual(str(self.path), conf.tripleo.encryption_keys_file)
+
+    def test_keys_stay_when_it_is_configured_again_rotated_ones_too(self):
+        rotated = fernet.Fernet.generate_key().decode() + "\n" + self.path.read_text()
+        self.path.write_text(rotated)
+        self.mistral.configure()
+        self.assertEqual(rotated, self.path.read_text())
+
+    def test_key_is_of_this_undercloud_alone(self):
+        other = state.StateDir(pathlib.Path(self.temporary()) / "u")
+        other.create()
+        other.regions = list(state.REGIONS[:1])
+        for unit in services.build(other):
+            unit.assign_ports(free=True)
+            unit.configure()
+        there = other.etc("mistral") / "encryption-keys"
+        self.assertNotEqual(self.path.read_text(), there.read_text())
+
+    def test_key_is_in_no_other_file(self):
+        key = self.path.read_text().strip()
+        for unit in self.build():
+            unit.configure()
+        for path in self.directory.root.rglob("*"):
+            if path.is_file() and path != self.path:
+                self.assertNotIn(key, path.read_text(), path)
 
 
 class SwiftCache(base.TestCase):

@@ -8,7 +8,7 @@ import importlib.metadata
 import inspect
 import json
 import logging
-from typing import Any, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 from mistral_lib import actions
 
@@ -17,6 +17,8 @@ from tripleo_common.plan import plans
 from tripleo_common.plan.changes import Change
 
 LOG = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _RESULT_BYTES = 48 * 1024
 """The largest result that goes through a workflow; with its envelope a record stays below 64 KB."""
@@ -55,6 +57,7 @@ class Action(actions.Action):  # type: ignore[misc]
         request: Request | None = None
         try:
             request = Request(context, self.action_region, self.cloud)
+            self._check_flags()
             return self.perform(request)
         # The one place where any error becomes a result.
         except Exception as error:
@@ -64,7 +67,21 @@ class Action(actions.Action):  # type: ignore[misc]
                 known = exceptions.InternalError(f"Action {name}")
             else:
                 LOG.info("Action %s: %s: %s", name, known.type, known.message)
-            return actions.Result(error=known.to_dict())
+            return actions.Result(error=_fitting(known.to_dict()))
+
+    def _check_flags(self) -> None:
+        """Make sure that inputs which are true or false are: ``"false"`` is true to Python.
+
+        :raises InputInvalid: one is something else. None stands for the default.
+        """
+        for name, field in getattr(type(self), "__dataclass_fields__", {}).items():
+            if field.type != "bool":
+                continue
+            value = getattr(self, name)
+            if value is None:
+                setattr(self, name, field.default)
+            elif not isinstance(value, bool):
+                raise exceptions.InputInvalid(name, "must be true or false.")
 
     def perform(self, request: Request) -> Any:
         """Call one function of the domain; return plain, small data.
@@ -93,7 +110,7 @@ class ChangeAction(Action, abstract=True):
             raise exceptions.InputInvalid("reason", "must be a text.")
         if wait is None:
             wait = config.options().lock_wait
-        if not isinstance(wait, int | float) or isinstance(wait, bool) or wait < 0:
+        if not isinstance(wait, int | float) or isinstance(wait, bool) or not wait >= 0:
             raise exceptions.InputInvalid("lock_wait", "must be a number of seconds, 0 or more.")
         execution = request.execution
         return Change(
@@ -129,7 +146,7 @@ class Request:
         """The plans that this request is about."""
         return plans.Plans(self.home, self.cloud)
 
-    def answer(self, plan: str, kind: str, result: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, plan: str, kind: str, result: _T) -> _T | dict[str, Any]:
         """Return a result, or where it is, if Mistral would store it and it is large.
 
         A caller who waits for the action itself (``run_sync``) gets all of it. A task's result is
@@ -151,6 +168,19 @@ class Request:
         # Only used to word another error, which must not be hidden.
         except Exception:
             return {}
+
+
+def _fitting(error: dict[str, Any]) -> dict[str, Any]:
+    """Shorten lists in the details of an error that would be too large for Mistral's records."""
+    for most in (100, 30, 10, 0):
+        if len(json.dumps(error)) <= _RESULT_BYTES:
+            break
+        details = {
+            name: value[:most] if isinstance(value, list) else value
+            for name, value in error["details"].items()
+        }
+        error = {**error, "details": details}
+    return error
 
 
 def _name(action: type[Action]) -> str:

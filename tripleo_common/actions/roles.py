@@ -15,9 +15,10 @@ class List(base.Action):
     role_file_name: str = "roles_data.yaml"
     detail: bool = False
 
-    def perform(self, request: base.Request) -> list[Any]:
+    def perform(self, request: base.Request) -> Any:
         found = composition.list_roles(request.plans, self.container, self.role_file_name)
-        return found if self.detail else [role["name"] for role in found]
+        names = [role["name"] for role in found]
+        return request.answer(self.container, "roles", found if self.detail else names)
 
 
 class ListAvailable(base.Action):
@@ -29,9 +30,10 @@ class ListAvailable(base.Action):
     container: str = "overcloud"
     detail: bool = False
 
-    def perform(self, request: base.Request) -> list[dict[str, Any]]:
+    def perform(self, request: base.Request) -> Any:
         found = composition.available_roles(request.plans, self.container)
-        return found if self.detail else [_short(role) for role in found]
+        short = [_short(role) for role in found]
+        return request.answer(self.container, "available-roles", found if self.detail else short)
 
 
 class Select(base.ChangeAction):
@@ -59,9 +61,10 @@ class Select(base.ChangeAction):
 
 
 def _short(role: dict[str, Any]) -> dict[str, Any]:
+    tags, services = role.get("tags"), role.get("ServicesDefault")
     return {
         "name": role["name"],
         "description": str(role.get("description") or "").strip(),
-        "tags": role.get("tags") or [],
-        "services": len(role.get("ServicesDefault") or []),
+        "tags": tags if isinstance(tags, list) else [],
+        "services": len(services) if isinstance(services, list) else 0,
     }

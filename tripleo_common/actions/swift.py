@@ -23,7 +23,8 @@ class Tempurl(base.Action):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise exceptions.InputInvalid(name, "must be a text.")
         # Clients have always sent it as a text.
-        seconds = int(self.valid) if str(self.valid).isdigit() else 0
+        text = str(self.valid)
+        seconds = int(text) if text.isdecimal() and len(text) < 12 else 0
         if seconds < 1:
             raise exceptions.InputInvalid("valid", "must be a number of seconds, 1 or more.")
         return container.temporary_url(

@@ -31,6 +31,8 @@ class _Session(session.Session):  # type: ignore[misc]
 
     def request(self, *arguments: Any, **options: Any) -> Any:
         options["timeout"] = self._limit.request_timeout()
+        # Bodies would be logged as well: Heat is given secrets, and answers with them.
+        options["log"] = False
         return super().request(*arguments, **options)
 
 

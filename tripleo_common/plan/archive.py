@@ -19,6 +19,7 @@ import gzip
 import hashlib
 import json
 import threading
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -179,12 +180,17 @@ class Archive:
             return None
         try:
             return json.loads(gzip.decompress(content))
-        except (OSError, EOFError, ValueError):
+        except (OSError, EOFError, ValueError, RecursionError, zlib.error):
             return None
 
     def keep_answer(self, kind: str, key: str, answer: Any) -> None:
         """Keep an answer, and few older ones of its kind."""
-        older = sorted(self._container.look(f"answers/{kind}-").objects)
+        try:
+            older = sorted(self._container.look(f"answers/{kind}-").objects)
+        except exceptions.ContainerNotFound:
+            # A client has made this plan, and it has not been changed yet.
+            self.create()
+            older = []
         if len(older) >= _ANSWERS_KEPT:
             self._container.delete_files(older)
         content = gzip.compress(json.dumps(answer).encode(), compresslevel=1, mtime=0)
@@ -195,37 +201,37 @@ class Archive:
 
         :returns: ``container``, ``object`` and ``bytes``.
         """
+        self.create()
         path = f"results/{kind}-{hashlib.sha256(content).hexdigest()[:32]}.json"
         self._container.write({path: content}, "application/json", {"X-Delete-After": 86400})
         return {"container": self._container.name, "object": path, "bytes": len(content)}
 
     def prune(self, current: int) -> None:
-        """Drop revisions beyond the configured number; one that was deployed never."""
-        numbers = [number for number in self.numbers() if number <= current]
-        kept = set(numbers[-config.options().revisions_kept :])
-        if len(kept) == len(numbers):
-            return
-        kept.update(self.deployed())
+        """Drop revisions beyond the configured number, but none that was ever deployed.
+
+        What commits that were cut off have left goes as well.
+        """
+        objects = self._container.look().objects
+        numbers = _numbered(objects, "revisions/")
+        newest = [number for number in numbers if number <= current]
+        kept = {*newest[-config.options().revisions_kept :], *_numbered(objects, "deployed/")}
         dropped = [number for number in numbers if number not in kept]
-        if not dropped:
-            return
-        records = self.records(numbers)
-        # A record that cannot be read may need any of the files.
-        needed = {records[n]["files"] for n in kept if n in records}
-        spare = {records[n]["files"] for n in dropped if n in records} - needed
-        if not kept.intersection(numbers) <= set(records):
-            spare = set()
-        self._container.delete_files(
-            [*(_record(n) for n in dropped), *(f"files/{files_id}.tar.gz" for files_id in spare)]
-        )
+        bundles = {path for path in objects if path.startswith("files/")}
+        spare: set[str] = set()
+        # Each revision needs one bundle at most; only where there are more is there one to spare.
+        if dropped or len(bundles) > len(kept):
+            wanted = kept.intersection(numbers)
+            records = self.records(wanted)
+            # A record that cannot be read may need any of them.
+            if wanted <= set(records):
+                spare = bundles - {f"files/{each['files']}.tar.gz" for each in records.values()}
+        self._container.delete_files([*map(_record, dropped), *sorted(spare)])
 
     def _numbers(self, prefix: str) -> list[int]:
         try:
-            objects = self._container.look(prefix).objects
+            return _numbered(self._container.look(prefix).objects, prefix)
         except exceptions.ContainerNotFound:
             return []
-        names = (path.removeprefix(prefix).removesuffix(".json") for path in objects)
-        return sorted(int(name) for name in names if name.isdigit())
 
     def _parse(self, content: bytes, number: int) -> dict[str, Any]:
         try:
@@ -234,7 +240,12 @@ class Archive:
             raise exceptions.RevisionCorrupt(
                 self._plan, number, f"{self._name(_record(number))} is not JSON"
             ) from error
-        if not isinstance(record, dict) or record.get("revision") != number:
+        if (
+            not isinstance(record, dict)
+            or record.get("revision") != number
+            or not isinstance(record.get("files"), str)
+            or not all(isinstance(record.get(k), dict) for k in ("environment", "supersedes"))
+        ):
             raise exceptions.RevisionCorrupt(
                 self._plan, number, f"{self._name(_record(number))} does not hold what was stored"
             )
@@ -248,6 +259,12 @@ class Archive:
 
     def _name(self, path: str) -> str:
         return f"{self._container.name}/{path}"
+
+
+def _numbered(paths: Iterable[str], prefix: str) -> list[int]:
+    """Return the numbers that paths such as ``revisions/00000007.json`` have, in order."""
+    names = (p.removeprefix(prefix).removesuffix(".json") for p in paths if p.startswith(prefix))
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
 def _record(number: int) -> str:

@@ -7,7 +7,9 @@ secret, and makes sure that Heat could be given the result.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +36,8 @@ none since its 12th release."""
 
 _WHERE = "the plan's environment"
 
+_VALUES = plan_environment.VALUES
+
 
 @dataclasses.dataclass
 class Candidate:
@@ -55,7 +59,8 @@ class Candidate:
     @classmethod
     def of(cls, state: store.State) -> Candidate:
         """Start from a plan as it is now, with all that was written directly."""
-        candidate = cls(state.plan, dict(state.files.contents), dict(state.variables), state.base)
+        variables = copy.deepcopy(state.variables)
+        candidate = cls(state.plan, dict(state.files.contents), variables, state.base)
         if plan_environment.FILE in state.direct and plan_environment.FILE in candidate.files:
             candidate._take_plan_environment()
         return candidate
@@ -94,17 +99,17 @@ class Candidate:
         self._render()
         if named is not None:
             self.files[plan_environment.FILE] = named
+            # In a new plan nothing else has said yet what is chosen.
+            if not self.before.contents:
+                self._take_plan_environment()
         found = self._map()
         if found is None and "capabilities" in self.variables:
             raise exceptions.FileNotInPlan(capabilities.FILE, "this plan")
-        is_named = found is not None and found["root_template"] is not None
-        if not is_named and plan_environment.FILE in self.files:
-            if not self.before.contents:
-                self._take_plan_environment()
+        if found and found["root_template"] is not None:
+            template, root = found["root_template"], found["root_environment"]
+        elif plan_environment.FILE in self.files:
             self.variables.setdefault("template", _ROOT_TEMPLATE)
             return
-        if found and is_named:
-            template, root = found["root_template"], found["root_environment"]
         elif {_ROOT_ENVIRONMENT, _ROOT_ENVIRONMENT.replace(".yaml", ".j2.yaml")} & set(self.files):
             template, root = _ROOT_TEMPLATE, _ROOT_ENVIRONMENT
         else:
@@ -113,7 +118,7 @@ class Candidate:
         kept = [
             item
             for item in self.variables.get("environments") or []
-            if item.get("path") not in (root, old)
+            if "path" not in item or item["path"] not in (root, old)
         ]
         self.variables.update(
             template=template, root_environment=root, environments=[{"path": root}, *kept]
@@ -168,11 +173,14 @@ class Candidate:
 
     def _render(self) -> None:
         """Render, unless every source is what it was; what was rendered is not for editing."""
-        rendered = self.variables.get("rendered")
-        derived = {*(rendered if isinstance(rendered, list) else ()), plan_environment.FILE}
+        known = self.variables.get("rendered")
+        rendered = known if isinstance(known, list) else []
+        # Clients write the environment as well, and may have lost or spoilt this.
+        is_known = known == [path for path in rendered if isinstance(path, str)]
+        derived = {plan_environment.FILE, *(rendered if is_known else ())}
         sources = {path: content for path, content in self.files.items() if path not in derived}
-        if self._rendered is None and all(path in self.before.contents for path in derived):
-            before = self.before.contents
+        before = self.before.contents
+        if self._rendered is None and is_known and all(path in before for path in derived):
             self._rendered = (
                 {path: content for path, content in before.items() if path not in derived},
                 {path: before[path] for path in derived if path != plan_environment.FILE},
@@ -222,9 +230,9 @@ class Candidate:
         environments = []
         for item in self.variables.get("environments") or []:
             data = item.get("data")
-            if isinstance(data, dict) and data.get("parameter_defaults"):
-                defaults = closed(data["parameter_defaults"], hidden)
-                environments.append({"data": {**data, "parameter_defaults": defaults}})
+            if isinstance(data, dict) and "path" not in item:
+                values = {key: closed(data[key], hidden) for key in _VALUES if data.get(key)}
+                environments.append({"data": {**data, **values}})
             else:
                 environments.append(item)
         self.variables["environments"] = environments
@@ -259,8 +267,7 @@ def heat_input(
             # Clients may put an environment itself where a path would be.
             inline = f"tripleo/environment-{number}.yaml"
             data = dict(item.get("data") or {})
-            if data.get("parameter_defaults"):
-                data["parameter_defaults"] = opened(data["parameter_defaults"])
+            data.update({key: opened(data[key]) for key in _VALUES if data.get(key)})
             files[inline] = yaml_files.dump(data)
             paths.append(inline)
     # What is given for a plan as a whole wins over its environments, and passwords over nothing.
@@ -284,13 +291,19 @@ def _check_form(variables: Mapping[str, Any]) -> None:
     if not isinstance(environments, list) or not all(isinstance(e, dict) for e in environments):
         raise exceptions.FileInvalid(_WHERE, "environments must hold a list of mappings")
     for item in environments:
-        data = item.get("data")
+        data = item.get("data") or {}
         if "path" in item:
             names.resolve(item["path"], _WHERE)
-        elif not isinstance(data or {}, dict) or not isinstance(
-            (data or {}).get("parameter_defaults") or {}, dict
+        elif not isinstance(data, dict) or not all(
+            isinstance(data.get(key) or {}, dict) for key in _VALUES
         ):
             raise exceptions.FileInvalid(_WHERE, "an environment's data must hold a mapping")
     for key in ("parameter_defaults", "passwords"):
         if not isinstance(variables.get(key) or {}, dict):
             raise exceptions.FileInvalid(_WHERE, f"{key} must hold a mapping")
+    try:
+        json.dumps(variables, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise exceptions.FileInvalid(
+            _WHERE, f"must hold mappings, lists, texts, numbers and booleans alone: {error}"
+        ) from error

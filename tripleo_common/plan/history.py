@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,12 @@ from tripleo_common.plan import (
     container,
     heat,
     lock,
+    plan_environment,
     revisions,
     secrets,
     store,
     tarball,
+    yaml_files,
 )
 from tripleo_common.plan.candidate import Candidate
 from tripleo_common.plan.changes import Change
@@ -27,13 +30,19 @@ EXPORTS = "plan-exports"
 SECRETS_FILE = "plan-secrets.json"
 """A plan's secrets in an export, sealed with a passphrase."""
 
+_SECRETS = ("passwords", "parameter_defaults")
+"""Where a plan's environment has secrets, besides its inline environments."""
+
 _SHOWN = 100
+
+_HISTORY_BYTES = 40_000
+"""What one answer may hold of the past: an execution's record stays below 64 KB."""
 
 
 def history(plans: Plans, plan: str, limit: int = 20) -> list[dict[str, Any]]:
     """Return a plan's last revisions, newest first.
 
-    :param limit: at most so many.
+    :param limit: at most so many; there are fewer where they would be too large an answer.
     :returns: of each ``revision``, ``user``, ``time`` (UTC), ``reason``, ``action``, ``what`` and
         ``deployed`` (whether it ever was).
     :raises PlanNotFound: there is no such plan.
@@ -43,13 +52,20 @@ def history(plans: Plans, plan: str, limit: int = 20) -> list[dict[str, Any]]:
     target = plans.open(plan)
     current = target.read().revision
     numbers = [number for number in target.archive.numbers() if number <= current]
+    if not numbers:
+        return []
     deployed = set(target.archive.deployed())
     records = target.archive.records(numbers[-min(limit, _SHOWN) :])
     shown = ("revision", "user", "time", "reason", "action", "execution", "what")
-    return [
-        {**{key: records[n].get(key) for key in shown}, "deployed": n in deployed}
-        for n in sorted(records, reverse=True)
-    ]
+    told: list[dict[str, Any]] = []
+    left = _HISTORY_BYTES
+    for number in sorted(records, reverse=True):
+        entry = {key: records[number].get(key) for key in shown}
+        left -= len(json.dumps(entry))
+        if told and left < 0:
+            break
+        told.append({**entry, "deployed": number in deployed})
+    return told
 
 
 def show(plans: Plans, plan: str) -> dict[str, Any]:
@@ -119,7 +135,7 @@ def diff(
         after, variables = _revision(target, state, new)
         if old is None:
             old = new - 1
-    if old == 0 and state.revision:
+    if old == 0:
         before, earlier = archive.Files.of({}), dict[str, Any]()
     else:
         before, earlier = _revision(target, state, old)
@@ -136,10 +152,10 @@ def rollback(
     :raises RevisionNotFound: there is no such revision, or it is not kept.
     """
     told: list[str] = []
+    target = plans.open(plan)
 
-    def edit(candidate: Candidate) -> None:
-        target = plans.open(plan)
-        state = target.read()
+    # Nothing of what the plan is counts: it may be broken, which is why somebody goes back.
+    def start(state: store.State) -> Candidate:
         files, variables = _revision(target, state, revision)
         deployed = target.archive.deployed()
         if deployed and heat.stack_id(plans.cloud, plan):
@@ -148,12 +164,10 @@ def rollback(
             except exceptions.RevisionNotFound:
                 there, running = state.base, state.variables
             told[:] = revisions.not_undone(running, variables, there.id != files.id)
-        candidate.files = dict(files.contents)
-        candidate.variables = dict(variables)
         # Nothing is rendered anew: what that revision had was rendered then.
-        candidate.before = files
+        return Candidate(plan, dict(files.contents), variables, files)
 
-    return plans.change(plan, change, edit), told
+    return plans.change(plan, change, lambda _: None, start=start), told
 
 
 def export(
@@ -174,6 +188,7 @@ def export(
     if not isinstance(delete_after, int) or isinstance(delete_after, bool) or delete_after < 1:
         raise exceptions.InputInvalid("delete_after", "must be a number of seconds, 1 or more.")
     state = plans.read(plan)
+    target = _exports(plans, exports_container)
     candidate = plans.candidate(state)
     files = {
         path: content
@@ -181,17 +196,11 @@ def export(
         if path not in candidate.variables["rendered"]
     }
     files.pop(SECRETS_FILE, None)
-    opened: dict[str, dict[str, Any]] = {}
+    names: set[str] = set()
     if passphrase is not None:
-        vault = secrets.Vault.from_options()
-        for key in ("passwords", "parameter_defaults"):
-            opened[key] = {
-                name: vault.decrypt(value, name)
-                for name, value in (candidate.variables.get(key) or {}).items()
-                if secrets.is_encrypted(value)
-            }
+        opened = _opened(candidate.variables)
+        names.update(*(opened[key] for key in _SECRETS), *opened["environments"].values())
         files[SECRETS_FILE] = secrets.seal(opened, passphrase).encode()
-    target = container.Container(plans.cloud, exports_container, "exports")
     target.ensure()
     name = f"{plan}.tar.gz"
     target.write({name: tarball.pack(files)}, "application/gzip", {"X-Delete-After": delete_after})
@@ -199,8 +208,20 @@ def export(
         "container": exports_container,
         "object": name,
         "revision": state.revision,
-        "secrets": sorted(name for values in opened.values() for name in values),
+        "secrets": sorted(names),
     }
+
+
+def _exports(plans: Plans, name: object) -> container.Container:
+    """Return the container for exported plans, which must not be one of a plan."""
+    if not isinstance(name, str) or not re.fullmatch(r"[\w.-]{1,64}", name, re.ASCII):
+        raise exceptions.InputInvalid("exports_container", "must be the name of a container.")
+    for usage in ("plan", "revisions"):
+        if container.Container(plans.cloud, name, usage).is_marked():
+            raise exceptions.InputInvalid(
+                "exports_container", f"names {name}, which holds a plan. Name another one."
+            )
+    return container.Container(plans.cloud, name, "exports")
 
 
 def take_secrets(files: dict[str, bytes], passphrase: str | None) -> dict[str, Any]:
@@ -220,12 +241,53 @@ def take_secrets(files: dict[str, bytes], passphrase: str | None) -> dict[str, A
         )
     opened = secrets.open_sealed(sealed.decode("utf-8", "replace"), passphrase)
     found = {}
-    for key in ("passwords", "parameter_defaults"):
+    for key in (*_SECRETS, "environments"):
         values = opened.get(key) if isinstance(opened, Mapping) else None
         if not isinstance(values, dict):
             raise exceptions.FileInvalid(SECRETS_FILE, f"{key} must hold a mapping")
         found[key] = values
+    _fill(files, found.pop("environments"))
     return found
+
+
+def _opened(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the secrets of a plan's environment; of inline environments by their position."""
+    vault = secrets.Vault.from_options()
+
+    def opened(values: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {
+            name: vault.decrypt(value, name)
+            for name, value in (values or {}).items()
+            if secrets.is_encrypted(value)
+        }
+
+    found: dict[str, Any] = {key: opened(variables.get(key)) for key in _SECRETS}
+    found["environments"] = {}
+    for number, item in enumerate(variables.get("environments") or []):
+        inside = opened((item.get("data") or {}).get("parameter_defaults"))
+        if inside:
+            found["environments"][str(number)] = inside
+    return found
+
+
+def _fill(files: dict[str, bytes], inside: Mapping[str, Any]) -> None:
+    """Put secrets of inline environments, encrypted, back where an export left them out."""
+    path = plan_environment.FILE
+    if not inside or path not in files:
+        return
+    document = yaml_files.load_mapping(yaml_files.text(files[path], path), path)
+    vault = secrets.Vault.from_options()
+    environments = document.get("environments")
+    for number, item in enumerate(environments if isinstance(environments, list) else []):
+        data = item.get("data") if isinstance(item, dict) else None
+        values = inside.get(str(number))
+        if isinstance(data, dict) and isinstance(values, dict):
+            kept = data.get("parameter_defaults")
+            data["parameter_defaults"] = {
+                **(kept if isinstance(kept, dict) else {}),
+                **{name: vault.encrypt(value) for name, value in values.items()},
+            }
+    files[path] = yaml_files.dump(document).encode()
 
 
 def _revision(

@@ -75,9 +75,21 @@ def hold(home: clouds.Cloud, plan: str, change: Change) -> Iterator[Lock]:
 def read(home: clouds.Cloud, plan: str) -> dict[str, Any] | None:
     """Return who holds a plan's lock, or None: ``id``, ``owner``, ``reason``, ``since`` ..."""
     found = environment.read(home, plan + SUFFIX)
-    # Anybody in the project can write environments; what is missing must not stop us for ever.
-    unknown = {"id": "", "owner": "unknown", "reason": "unknown", "since": _later(0)}
-    return None if found is None else {**unknown, "expires": _later(-1), **found}
+    if found is None:
+        return None
+    # Anybody in the project can write environments; what is wrong must not stop us for ever.
+    texts = {
+        "id": "",
+        "owner": "unknown",
+        "reason": "unknown",
+        "execution": None,
+        "request": None,
+    }
+    times = {"since": _later(0), "expires": _later(-1)}
+    return {
+        **{k: found[k] if isinstance(found.get(k), str) else d for k, d in texts.items()},
+        **{k: found[k] if _is_time(found.get(k)) else d for k, d in times.items()},
+    }
 
 
 def describe(content: dict[str, Any]) -> dict[str, Any]:
@@ -96,6 +108,7 @@ def _acquire(home: clouds.Cloud, plan: str, change: Change) -> Lock:
         "owner": change.owner,
         "reason": change.reason or change.action,
         "execution": change.execution,
+        "request": change.request,
     }
     found: dict[str, Any] | None = None
     for waited in home.deadline.poll(0.1, 1.0, change.wait):
@@ -107,17 +120,21 @@ def _acquire(home: clouds.Cloud, plan: str, change: Change) -> Lock:
             pass
         found = read(home, plan)
         # Executions are asked about at first and then every few seconds.
-        if found and _is_stale(home, found, ask=int(waited) % 5 == 0):
+        if found and _is_stale(home, found, change, ask=int(waited) % 5 == 0):
             taken = _take_over(home, plan, found, content)
             if taken:
                 return taken
+            found = read(home, plan)
     found = found or content
     shown = describe(found)
     raise exceptions.PlanLocked(plan, shown["owner"], shown["reason"], shown["age"])
 
 
-def _is_stale(home: clouds.Cloud, found: dict[str, Any], *, ask: bool) -> bool:
+def _is_stale(home: clouds.Cloud, found: dict[str, Any], change: Change, *, ask: bool) -> bool:
     if _seconds_until(found["expires"]) < 0:
+        return True
+    # Mistral delivers an action again when the executor that had it is gone.
+    if change.request and found["request"] == change.request:
         return True
     if not found.get("execution") or not ask:
         return False
@@ -164,6 +181,13 @@ def _now() -> datetime.datetime:
 
 def _later(seconds: float) -> str:
     return (_now() + datetime.timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+
+def _is_time(moment: object) -> bool:
+    try:
+        return datetime.datetime.fromisoformat(str(moment)).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _seconds_until(moment: str) -> float:

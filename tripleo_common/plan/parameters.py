@@ -107,7 +107,7 @@ def _declaration(name: str, schema: Mapping[str, Any], path: str) -> Declaration
         constraints=[
             rule
             for rule in _list(schema.get("constraints"))
-            if isinstance(rule, Mapping) and _is_plain(rule)
+            if isinstance(rule, Mapping) and is_plain(rule)
         ],
         description=_text(schema.get("description")),
         label=_text(schema.get("label")),
@@ -147,7 +147,7 @@ def check(
     faults: list[dict[str, Any]] = []
     unknown = 0
     for name, value in values.items():
-        if not isinstance(name, str) or not _is_plain(name):
+        if not isinstance(name, str) or not is_plain(name):
             told: list[tuple[str, Any]] = [("is not a name: names are text", None)]
             shown: Any = MASK
         elif not declared.get(name):
@@ -186,7 +186,7 @@ def _unknown(
 
 def _problems(value: Any, found: Sequence[Declaration]) -> list[tuple[str, Any]]:
     """Return what each declaration has against a value, each problem once, with who has it."""
-    if not _is_plain(value):
+    if not is_plain(value):
         return [(f"must be plain data that JSON can hold, at most {_DEPTH} levels deep", None)]
     if value == MASK and any(declaration.hidden for declaration in found):
         return [
@@ -588,6 +588,27 @@ class _Secrets:
         return text
 
 
+def mask_text(text: str, values: Any) -> str:
+    """Return a text, such as an error's, without secret values; short ones only as whole words.
+
+    :param values: the secrets, in any mapping or list.
+    """
+    for part in sorted(set(_parts(values)), key=len, reverse=True):
+        if len(part) >= _SECRET_PART:
+            text = text.replace(part, MASK)
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", MASK, text)
+    return text
+
+
+def _parts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping | list):
+        for child in value.values() if isinstance(value, Mapping) else value:
+            yield from _parts(child)
+    elif value not in _EMPTY and not isinstance(value, bool):
+        yield str(value)
+
+
 def role_parameters(role: str, count: int | None, flavor: str | None) -> dict[str, Any]:
     """Return the parameters that say how many servers a role has and of which flavor.
 
@@ -634,7 +655,7 @@ def _kind(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Tell whether JSON, in UTF-8, can hold a value, and files of a plan its depth."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
@@ -652,7 +673,7 @@ def _is_shallow(value: Any, levels: int) -> bool:
 
 def _shown(value: Any, secrets: _Secrets) -> Any:
     """Return what a fault shows of a value: without secrets, of bounded size."""
-    if not _is_plain(value):
+    if not is_plain(value):
         return _kind(value)
     concealed = secrets.conceal(value)
     text = concealed if isinstance(concealed, str) else json.dumps(concealed, ensure_ascii=False)
@@ -661,7 +682,7 @@ def _shown(value: Any, secrets: _Secrets) -> Any:
 
 def _short(value: Any) -> str:
     # Not all that is no data can be written out, such as a number of 5000 digits.
-    other = repr(value) if _is_plain(value) else _kind(value)
+    other = repr(value) if is_plain(value) else _kind(value)
     text = value if isinstance(value, str) else other
     if len(text) > _SHOWN:
         text = f"{text[: _SHOWN - 3]}..."

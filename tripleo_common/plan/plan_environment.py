@@ -15,6 +15,9 @@ from tripleo_common.plan import names, secrets, yaml_files
 
 FILE = "plan-environment.yaml"
 
+VALUES = ("parameter_defaults", "parameters")
+"""Where an environment has values of parameters."""
+
 _VERSION = 1.0
 
 
@@ -24,8 +27,8 @@ def dump(plan: str, variables: Mapping[str, Any], description: str = "") -> str:
     for item in variables.get("environments") or []:
         if "data" in item:
             data = dict(item["data"] or {})
-            data["parameter_defaults"] = _open(data.get("parameter_defaults") or {})
-            environments.append({"data": data})
+            values = {key: _open(data[key]) for key in VALUES if data.get(key)}
+            environments.append({"data": {**data, **values}})
         else:
             environments.append(item)
     return yaml_files.dump(
@@ -58,9 +61,10 @@ def merge(variables: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str
         before = [item["data"] for item in variables.get("environments") or [] if "data" in item]
         after = [item["data"] for item in found["environments"] if "data" in item]
         for old, new in zip(before, after, strict=False):
-            new["parameter_defaults"] = _with_secrets(
-                old.get("parameter_defaults"), new.get("parameter_defaults") or {}
-            )
+            for key in VALUES:
+                values = _with_secrets((old or {}).get(key), _mapping(new.get(key) or {}, key))
+                if values or key in new:
+                    new[key] = values
     if document.get("parameter_defaults") is not None:
         given = _mapping(document["parameter_defaults"], "parameter_defaults")
         found["parameter_defaults"] = _with_secrets(variables.get("parameter_defaults"), given)

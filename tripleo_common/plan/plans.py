@@ -115,39 +115,70 @@ class Plans:
         creation leaves what was there before.
 
         :param files: its files; if None, those that are in its container.
-        :param variables: what its environment starts with, where it comes from another plan.
+        :param variables: ``parameter_defaults`` and ``passwords`` that it gets besides what its
+            files say, where it comes from another plan.
         :param sync: put all files into the container; if not, those that clients read by name.
         :raises PlanExists: there is a plan of that name, or with ``files`` a container.
         :raises TripleOError: the templates are wrong, each in its own way.
         """
         target = self.open(plan)
-        if target.exists():
+        if not target.exists():
+            with lock.hold(self.home, plan, change) as held:
+                if not target.exists():
+                    return self._create(
+                        target,
+                        change,
+                        held,
+                        files,
+                        variables or {},
+                        generate_passwords=generate_passwords,
+                        sync=sync,
+                    )
+        # Mistral may deliver an action twice.
+        state = target.read() if change.request else None
+        if state is None or state.stored.get("request") != change.request:
             raise exceptions.PlanExists(plan, "Mistral environment")
-        with lock.hold(self.home, plan, change) as held, contextlib.ExitStack() as undo:
-            if target.exists():
-                raise exceptions.PlanExists(plan, "Mistral environment")
-            look = None
+        return store.Committed(state.revision, changed=True, synced=state.is_shown)
+
+    def _create(
+        self,
+        target: store.Store,
+        change: Change,
+        held: lock.Lock,
+        files: Mapping[str, bytes] | None,
+        variables: Mapping[str, Any],
+        *,
+        generate_passwords: bool,
+        sync: bool,
+    ) -> store.Committed:
+        plan = target.plan
+        look = None
+        with contextlib.ExitStack() as undo:
             if files is None:
                 look = target.container.look()
                 files = target.container.read(look.objects)
             elif target.container.exists():
                 raise exceptions.PlanExists(plan, "container")
-            candidate = Candidate(plan, dict(files), dict(variables or {}), archive.Files.of({}))
-            candidate.variables.setdefault("parameter_defaults", {})
-            if "template" not in candidate.variables:
-                candidate.take_roots()
+            candidate = Candidate(plan, dict(files), {}, archive.Files.of({}))
+            candidate.take_roots()
+            for key in ("parameter_defaults", "passwords"):
+                said = candidate.variables.get(key) or {}
+                candidate.variables[key] = {**said, **(variables.get(key) or {})}
             if generate_passwords:
                 candidate.generate_passwords(heat.stack_parameters(self.cloud, plan))
             candidate.finish()
             if look is None:
                 target.container.create()
                 undo.callback(_tidy, target.container.delete, target)
+            elif look.revision is not None:
+                # It is left of an earlier plan of that name.
+                target.container.mark_revision(None)
             undo.callback(_tidy, target.archive.delete, target)
             # What an earlier plan of that name may have left is not this one's history.
             target.archive.delete()
             committed = self._commit(target, None, candidate, change, held, look=look, sync=sync)
             undo.pop_all()
-        return committed
+            return committed
 
     def update(
         self,
@@ -186,6 +217,7 @@ class Plans:
         change: Change,
         edit: Callable[[Candidate], object],
         check: Callable[[Candidate], object] | None = None,
+        start: Callable[[store.State], Candidate] = Candidate.of,
     ) -> store.Committed:
         """Build a candidate, check it, commit it as the next revision, under the plan's lock.
 
@@ -194,6 +226,7 @@ class Plans:
 
         :param edit: edits the candidate; called again if a client writes to the plan meanwhile.
         :param check: looks at the finished candidate and raises what is wrong with it.
+        :param start: makes the candidate of the plan as it is.
         :raises PlanNotFound: there is no such plan.
         :raises PlanLocked: somebody else is changing it.
         """
@@ -201,7 +234,7 @@ class Plans:
         if not target.exists():
             raise exceptions.PlanNotFound(plan, self.names())
         with lock.hold(self.home, plan, change) as held:
-            return self.change_held(target, change, held, edit, check)
+            return self.change_held(target, change, held, edit, check, start)
 
     def change_held(
         self,
@@ -210,6 +243,7 @@ class Plans:
         held: lock.Lock,
         edit: Callable[[Candidate], object],
         check: Callable[[Candidate], object] | None = None,
+        start: Callable[[store.State], Candidate] = Candidate.of,
     ) -> store.Committed:
         """Do as :meth:`change` does, with a lock that is held already."""
         for attempt in range(1, _ATTEMPTS + 1):
@@ -219,7 +253,7 @@ class Plans:
                 return store.Committed(
                     state.revision, changed=True, synced=target.sync(held, limit=store.SLICE)
                 )
-            candidate = Candidate.of(state)
+            candidate = start(state)
             edit(candidate)
             candidate.finish()
             if check:

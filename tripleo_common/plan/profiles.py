@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tripleo_common import clouds, exceptions
 
@@ -11,9 +10,11 @@ _COMPUTE_VERSION = "compute 2.61"
 """The first version of the Compute API whose list of flavors has their extra specs."""
 
 
-def capabilities(properties: Mapping[str, Any]) -> dict[str, str]:
+def capabilities(properties: object) -> dict[str, str]:
     """Read a node's capabilities, which Ironic keeps as ``name:value,name:value``."""
-    text = str(properties.get("capabilities") or "")
+    text = properties.get("capabilities") if isinstance(properties, Mapping) else None
+    if not isinstance(text, str):
+        return {}
     pairs = (item.partition(":") for item in text.split(","))
     return {name.strip(): value.strip() for name, colon, value in pairs if colon}
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import io
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tripleo_common.plan import archive, plan_environment, secrets
+from tripleo_common import exceptions
+from tripleo_common.plan import archive, plan_environment, secrets, yaml_files
 
 _NAMED = 8
 """How many paths a revision's summary names."""
 
-_DIFF_BYTES = 40_000
-"""What one answer may hold of differences: an execution's record stays below 64 KB."""
+_LISTED = 40
+"""How many names one list has."""
+
+_FILES_BYTES = 24_000
+"""What one answer may hold of files: an execution's record stays below 64 KB."""
+
+_PARAMETERS_BYTES = 12_000
+"""The same for values of parameters."""
 
 _VALUE_BYTES = 1000
 
-_FILE_LINES = 20_000
+_FILE_LINES = 10_000
 """Comparing lines takes time that grows faster than their number."""
 
 
@@ -43,13 +51,10 @@ def summary(
     if environments:
         found["environments"] = environments
     for key in ("parameter_defaults", "passwords"):
-        names = _changed(old.get(key) or {}, new.get(key) or {})
+        names = _changed(_mapping(old.get(key)), _mapping(new.get(key)))
         if any(names.values()):
-            found[key] = {kind: listed for kind, listed in names.items() if listed}
-    for key in ("template", "roles"):
-        if old.get(key) != new.get(key):
-            found[key] = {"from": old.get(key), "to": new.get(key)}
-    return found
+            found[key] = {kind: _some(listed) for kind, listed in names.items() if listed}
+    return {**found, **_roots(old, new)}
 
 
 def diff(
@@ -62,56 +67,58 @@ def diff(
 ) -> dict[str, Any]:
     """Say in full what lies between two states of a plan.
 
-    :param hidden: names of parameters whose values are not shown.
+    :param hidden: names of parameters whose values are not shown; of an environment that sets one
+        it is only said that it changed.
     :param paths: only files below these paths.
-    :returns: ``files`` (``path``, ``change``, ``added`` and ``removed`` lines, ``diff`` or, where
-        the answer would be too large, None), ``environments``, ``parameters`` (name to ``from``
-        and ``to``, or ``"changed"`` for a secret), ``passwords`` (name to ``"changed"`` ...),
-        ``roles``, ``template`` and ``truncated``.
+    :returns: ``files`` (``path``, ``change``, ``added`` and ``removed`` lines, and ``diff``, which
+        is None of a file that is no text or holds secrets), ``environments``, ``parameters`` (name
+        to ``from`` and ``to``, or ``"changed"`` for a secret), ``passwords`` (name to ``"changed"``
+        ...), ``roles``, ``template`` and ``truncated``: whether something is left out, for the
+        answer would be too large.
     """
     wanted = None if paths is None else tuple(path.rstrip("/") for path in paths)
-    left = _DIFF_BYTES
+    secret = set(hidden)
+    changed = _changed(old_files.hashes, new_files.hashes, skip=(plan_environment.FILE,))
+    kinds = {
+        path: kind
+        for kind, listed in changed.items()
+        for path in listed
+        if wanted is None or any(path == each or path.startswith(f"{each}/") for each in wanted)
+    }
+    left = _FILES_BYTES
     files: list[dict[str, Any]] = []
     truncated = False
-    changed = _changed(old_files.hashes, new_files.hashes, skip=(plan_environment.FILE,))
-    for kind, listed in changed.items():
-        for path in listed:
-            if wanted is not None and not any(
-                path == each or path.startswith(f"{each}/") for each in wanted
-            ):
-                continue
-            entry = _file(path, kind, old_files.contents.get(path), new_files.contents.get(path))
-            size = len(entry["diff"] or "")
-            if size > left:
-                entry["diff"] = None
-                truncated = True
-            else:
-                left -= size
-            files.append(entry)
-    files.sort(key=lambda entry: str(entry["path"]))
-    if len(files) > 200:
-        truncated = True
-    result: dict[str, Any] = {"files": files[:200], "truncated": truncated}
+    # That a file changed is told before how others did.
+    for path in sorted(kinds):
+        entry = {"path": path, "change": kinds[path], "diff": None}
+        left -= _size(entry) + len(', "added": 000000, "removed": 000000')
+        if left < 0:
+            truncated = True
+            break
+        files.append(entry)
+    for entry in files:
+        path = str(entry["path"])
+        # Comparing takes time; nothing of it could be shown.
+        if left <= 0:
+            truncated = True
+            break
+        full = _file(path, old_files.contents.get(path), new_files.contents.get(path), secret)
+        size = _size(full.get("diff"))
+        if size > left:
+            truncated = True
+            full["diff"] = None
+        else:
+            left -= size
+        entry.update(full)
+    result: dict[str, Any] = {"files": files, "truncated": truncated}
     if wanted is not None:
         return result
-    secret = set(hidden)
     result["environments"] = _environments(old, new)
-    result["parameters"] = {
-        name: _values(name, old.get("parameter_defaults"), new.get("parameter_defaults"), secret)
-        for kind in _changed(
-            old.get("parameter_defaults") or {}, new.get("parameter_defaults") or {}
-        ).values()
-        for name in kind
-    }
-    result["passwords"] = {
-        name: kind
-        for kind, names in _changed(old.get("passwords") or {}, new.get("passwords") or {}).items()
-        for name in names
-    }
-    for key in ("template", "roles"):
-        if old.get(key) != new.get(key):
-            result[key] = {"from": old.get(key), "to": new.get(key)}
-    return result
+    result["parameters"], some = _parameters(old, new, secret)
+    result["truncated"] = truncated or some
+    listed = _changed(_mapping(old.get("passwords")), _mapping(new.get("passwords")))
+    result["passwords"] = {name: kind for kind, names in listed.items() for name in names}
+    return {**result, **_roots(old, new)}
 
 
 def not_undone(
@@ -125,7 +132,7 @@ def not_undone(
     told = [
         "The plan is deployed. Only the plan has gone back: deploy it to bring the stack into line."
     ]
-    before, after = set(deployed.get("roles") or []), set(target.get("roles") or [])
+    before, after = _roles(deployed), _roles(target)
     if before - after:
         told.append(
             f"Servers of the roles {_list(before - after)} are deleted by that deploy, with all "
@@ -139,7 +146,7 @@ def not_undone(
     counts = {
         name
         for names in _changed(
-            deployed.get("parameter_defaults") or {}, target.get("parameter_defaults") or {}
+            _mapping(deployed.get("parameter_defaults")), _mapping(target.get("parameter_defaults"))
         ).values()
         for name in names
         if name.endswith("Count")
@@ -149,7 +156,7 @@ def not_undone(
             f"{_list(counts)} changes: servers that are removed lose their data, and servers that "
             "come back are new ones."
         )
-    passwords = _changed(deployed.get("passwords") or {}, target.get("passwords") or {})
+    passwords = _changed(_mapping(deployed.get("passwords")), _mapping(target.get("passwords")))
     if any(passwords.values()):
         told.append(
             "Passwords differ: services keep those that they were deployed with until the next "
@@ -163,15 +170,16 @@ def not_undone(
     return told
 
 
-def _file(path: str, kind: str, old: bytes | None, new: bytes | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {"path": path, "change": kind, "diff": None}
+def _file(path: str, old: bytes | None, new: bytes | None, hidden: set[str]) -> dict[str, Any]:
+    """Compare a file line by line; return nothing if it is not for showing."""
     try:
-        before = (old or b"").decode("utf-8").splitlines(keepends=True)
-        after = (new or b"").decode("utf-8").splitlines(keepends=True)
+        texts = [(content or b"").decode("utf-8") for content in (old, new)]
     except UnicodeDecodeError:
-        return entry
-    if len(before) + len(after) > _FILE_LINES:
-        return entry
+        return {}
+    # Not splitlines(), to which more than the end of a line is one.
+    before, after = (list(io.StringIO(text)) for text in texts)
+    if len(before) + len(after) > _FILE_LINES or any(_sets(text, hidden) for text in texts):
+        return {}
     lines = [
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
         for line in difflib.unified_diff(
@@ -181,10 +189,42 @@ def _file(path: str, kind: str, old: bytes | None, new: bytes | None) -> dict[st
             f"b/{path}" if new is not None else "/dev/null",
         )
     ]
-    entry["added"] = sum(line.startswith("+") for line in lines[2:])
-    entry["removed"] = sum(line.startswith("-") for line in lines[2:])
-    entry["diff"] = "".join(lines)
-    return entry
+    return {
+        "added": sum(line.startswith("+") for line in lines[2:]),
+        "removed": sum(line.startswith("-") for line in lines[2:]),
+        "diff": "".join(lines),
+    }
+
+
+def _sets(text: str, hidden: set[str]) -> bool:
+    """Tell whether a file is, or may be, an environment with a hidden parameter's value."""
+    if "heat_template_version" in text or not any(name in text for name in hidden):
+        return False
+    if not any(key in text for key in plan_environment.VALUES):
+        return False
+    try:
+        document = yaml_files.load(text, "")
+    except exceptions.TripleOError:
+        return True
+    return isinstance(document, dict) and any(
+        not hidden.isdisjoint(_mapping(document.get(key))) for key in plan_environment.VALUES
+    )
+
+
+def _parameters(
+    old: Mapping[str, Any], new: Mapping[str, Any], hidden: set[str]
+) -> tuple[dict[str, Any], bool]:
+    """Return what has become of parameters, and whether some are left out."""
+    before, after = (_mapping(each.get("parameter_defaults")) for each in (old, new))
+    found: dict[str, Any] = {}
+    left = _PARAMETERS_BYTES
+    for name in sorted(name for names in _changed(before, after).values() for name in names):
+        entry = _values(name, before, after, hidden)
+        left -= _size({name: entry})
+        if left < 0:
+            return found, True
+        found[name] = entry
+    return found, False
 
 
 def _changed(
@@ -199,36 +239,59 @@ def _changed(
 
 
 def _environments(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    before = [_environment(item) for item in old.get("environments") or []]
-    after = [_environment(item) for item in new.get("environments") or []]
+    before, after = (
+        [_environment(item) for item in listed] if isinstance(listed, list) else []
+        for listed in (old.get("environments"), new.get("environments"))
+    )
     if before == after:
         return {}
     return {
-        "added": [item for item in after if item not in before],
-        "removed": [item for item in before if item not in after],
-        "order": after,
+        "added": _some([item for item in after if item not in before]),
+        "removed": _some([item for item in before if item not in after]),
+        "order": _some(after),
     }
 
 
-def _environment(item: Mapping[str, Any]) -> str:
-    return str(item["path"]) if "path" in item else "(inline)"
+def _environment(item: Any) -> str:
+    return str(item["path"]) if isinstance(item, Mapping) and "path" in item else "(inline)"
 
 
-def _values(name: str, old: Any, new: Any, hidden: set[str]) -> Any:
-    before, after = (old or {}).get(name), (new or {}).get(name)
-    if name in hidden or secrets.is_encrypted(before) or secrets.is_encrypted(after):
+def _roots(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: {"from": old.get(key), "to": new.get(key)}
+        for key in ("template", "roles")
+        if old.get(key) != new.get(key)
+    }
+
+
+def _roles(variables: Mapping[str, Any]) -> set[str]:
+    listed = variables.get("roles")
+    return {name for name in listed if isinstance(name, str)} if isinstance(listed, list) else set()
+
+
+def _values(name: str, old: Mapping[str, Any], new: Mapping[str, Any], hidden: set[str]) -> Any:
+    if name in hidden or any(secrets.is_encrypted(values.get(name)) for values in (old, new)):
         return "changed"
-    found = {}
-    if name in (old or {}):
-        found["from"] = _short(before)
-    if name in (new or {}):
-        found["to"] = _short(after)
-    return found
+    return {key: _short(each[name]) for key, each in (("from", old), ("to", new)) if name in each}
 
 
 def _short(value: Any) -> Any:
-    size = len(json.dumps(value))
+    size = _size(value)
     return value if size <= _VALUE_BYTES else f"({size} bytes)"
+
+
+def _size(value: Any) -> int:
+    """Return how many bytes a value takes in an answer."""
+    return len(json.dumps(value))
+
+
+def _some(names: list[str]) -> list[str]:
+    return names if len(names) <= _LISTED else [*names[:_LISTED], f"({len(names)} in all)"]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Return a mapping of a plan's environment, which clients write as well."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _list(names: Iterable[str]) -> str:

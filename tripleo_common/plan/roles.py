@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -58,7 +59,7 @@ def compose(
     :raises RolesInvalid: with every fault of every role.
     """
     faults: list[dict[str, Any]] = []
-    for name in sorted({name for name in wanted if list(wanted).count(name) > 1}):
+    for name in _repeated(wanted):
         faults.append({"role": name, "problem": "is wanted more than once"})
     kept = [] if replace_all else [name for name in current if name not in wanted]
     found = []
@@ -77,6 +78,10 @@ def compose(
     return found
 
 
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted(name for name, count in collections.Counter(names).items() if count > 1)
+
+
 def _problems(role: Mapping[str, Any], services: Collection[str] | None) -> list[str]:
     problems = []
     count = role.get("CountDefault", 0)
@@ -85,7 +90,7 @@ def _problems(role: Mapping[str, Any], services: Collection[str] | None) -> list
     listed = role.get("ServicesDefault") or []
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
         return [*problems, "ServicesDefault must be a list of names of services"]
-    twice = sorted({name for name in listed if listed.count(name) > 1})
+    twice = _repeated(listed)
     if twice:
         problems.append(f"names services twice: {exceptions.one_of(twice)}")
     unknown = sorted(set(listed).difference(services)) if services is not None else []

@@ -8,11 +8,28 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from heatclient import exc as heat_exc
+
 from tripleo_common import exceptions
-from tripleo_common.plan import capabilities, heat, parameters, passwords, profiles, secrets, store
+from tripleo_common.plan import (
+    capabilities,
+    heat,
+    parameters,
+    passwords,
+    profiles,
+    secrets,
+    store,
+    yaml_files,
+)
 from tripleo_common.plan.candidate import Candidate
 from tripleo_common.plan.changes import Change
 from tripleo_common.plan.plans import Plans
+
+_DECLARED = re.compile(r"^ +(\w+):[ \t]*$", re.MULTILINE)
+"""How templates declare parameters, among other things."""
+
+_WORDS = 2000
+"""How much of what Heat says is told."""
 
 
 def get_capabilities(plans: Plans, plan: str) -> dict[str, Any]:
@@ -44,18 +61,18 @@ def update_capabilities(
     :param environments: path to whether it is chosen.
     :param purge_missing: drop those that are not mentioned.
     :param sort_environments: put each behind all that it requires.
-    :returns: ``environments`` (list of ``{"path"}``, inline ones as ``{"data": {}}``), ``template``
-        and ``revision``.
+    :returns: ``environments`` (list of ``{"path"}``, inline ones as ``{"data": {}}``) and
+        ``revision``.
     :raises CapabilitiesConflict: the choice breaks rules of the capabilities map.
     :raises EnvironmentNotFound: a file is named that the plan does not have.
     """
-    result: list[dict[str, Any]] = []
+    chosen: list[dict[str, Any]] = []
 
     def edit(candidate: Candidate) -> None:
         # Environments may be rendered ones, so what can be chosen is known after rendering.
         candidate.finish()
         variables = candidate.variables
-        variables["environments"] = capabilities.choose(
+        chosen[:] = capabilities.choose(
             variables.get("capabilities"),
             variables.get("environments") or [],
             environments,
@@ -63,13 +80,15 @@ def update_capabilities(
             purge_missing=purge_missing,
             sort_environments=sort_environments,
         )
-        result[:] = [
-            {"path": item["path"]} if "path" in item else {"data": {}}
-            for item in variables["environments"]
-        ]
+        variables["environments"] = list(chosen)
 
     committed = plans.change(plan, change, edit)
-    return {"environments": result, "revision": committed.revision}
+    # Nothing is edited when Mistral delivers an action twice.
+    shown = chosen or plans.read(plan).variables.get("environments") or []
+    return {
+        "environments": [{"path": i["path"]} if "path" in i else {"data": {}} for i in shown],
+        "revision": committed.revision,
+    }
 
 
 def get_parameters(plans: Plans, plan: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -100,25 +119,49 @@ def update_parameters(
     """
     if not isinstance(values, Mapping):
         raise exceptions.InputInvalid("parameters", "must map parameter names to values.")
-    new = {name: value for name, value in values.items() if value != secrets.MASK}
+    new = {
+        name: value
+        for name, value in values.items()
+        # What is no plain data, check() tells along with all other faults.
+        if isinstance(name, str)
+        and value != secrets.MASK
+        and parameters.is_plain(name)
+        and parameters.is_plain(value)
+    }
     tree: dict[str, Any] | None = None
     after: dict[str, Any] = {}
 
     def edit(candidate: Candidate) -> None:
-        current = dict(candidate.variables.get("parameter_defaults") or {})
+        current = dict(_values(candidate, "parameter_defaults"))
         for name, value in new.items():
-            if not _is_same(current.get(name), value, str(name)):
+            if not _is_same(current.get(name), value, name):
                 current[name] = value
         candidate.variables["parameter_defaults"] = current
 
     def check(candidate: Candidate) -> None:
         nonlocal tree
         declared = candidate.given.declared
-        faults = parameters.check(new, declared, _elsewhere(candidate, new))
+        given = {
+            name: value
+            for name, value in values.items()
+            if value != secrets.MASK or name not in candidate.hidden
+        }
+        faults = parameters.check(given, declared, _elsewhere(candidate, given))
+        faults += [
+            {
+                "name": name,
+                "value": value,
+                "problem": "is what stands for hidden values in answers, and this is not hidden",
+                "allowed": None,
+            }
+            for name, value in given.items()
+            if value == secrets.MASK and name in declared
+        ]
         if faults:
             raise exceptions.ParametersInvalid(faults)
         if validate:
             tree = _tree(plans, plans.open(plan), candidate)
+        after.clear()
         after.update(
             secrets.mask(candidate.variables.get("parameter_defaults") or {}, candidate.hidden)
         )
@@ -181,6 +224,7 @@ def generate_passwords(
     stack = heat.stack_parameters(plans.cloud, plan)
 
     def edit(candidate: Candidate) -> None:
+        _values(candidate, "passwords")
         made[:] = candidate.generate_passwords(stack)
         if rotate:
             vault = secrets.Vault.from_options()
@@ -204,9 +248,9 @@ def get_passwords(
     :param names: only these.
     :param reveal: in clear instead of masked.
     """
-    variables = plans.read(plan).variables
-    defaults = variables.get("parameter_defaults") or {}
-    stored = variables.get("passwords") or {}
+    candidate = Candidate.of(plans.read(plan))
+    defaults = _values(candidate, "parameter_defaults")
+    stored = _values(candidate, "passwords")
     found = {name: defaults.get(name, value) for name, value in stored.items()}
     if names is not None:
         missing = sorted(set(names) - set(found))
@@ -232,7 +276,13 @@ def _tree(plans: Plans, target: store.Store, candidate: Candidate) -> dict[str, 
     known = target.archive.answer("parameters", key)
     if isinstance(known, dict):
         return known
-    tree = parameters.mask_tree(heat.validate(plans.cloud, candidate.given), candidate.hidden)
+    try:
+        answer = heat.validate(plans.cloud, candidate.given)
+    except heat_exc.HTTPBadRequest as error:
+        # Heat names the values that it refuses, secret ones as well.
+        told = parameters.mask_text(str(error), _secret_values(candidate))
+        raise exceptions.ServiceRefused("orchestration", 400, told[:_WORDS]) from None
+    tree = parameters.mask_tree(answer, candidate.hidden)
     target.archive.keep_answer("parameters", key, tree)
     return tree
 
@@ -251,10 +301,9 @@ def _elsewhere(candidate: Candidate, values: Mapping[str, Any]) -> dict[str, lis
     if not unknown:
         return {}
     found: dict[str, list[str]] = {}
-    wanted = re.compile(rf"^ +({'|'.join(map(re.escape, sorted(unknown)))}):\s*$", re.MULTILINE)
     for path, text in candidate.texts().items():
         if "heat_template_version" in text:
-            for name in set(wanted.findall(text)):
+            for name in unknown.intersection(_DECLARED.findall(text)):
                 found.setdefault(name, []).append(path)
     return found
 
@@ -262,4 +311,25 @@ def _elsewhere(candidate: Candidate, values: Mapping[str, Any]) -> dict[str, lis
 def _is_same(stored: Any, value: Any, name: str) -> bool:
     if secrets.is_encrypted(stored):
         stored = secrets.Vault.from_options().decrypt(stored, name)
-    return bool(stored == value)
+    # In Python 1 is the same as True, and in JSON it is not.
+    return json.dumps(stored, sort_keys=True) == json.dumps(value, sort_keys=True)
+
+
+def _values(candidate: Candidate, key: str) -> dict[str, Any]:
+    """Return a mapping of the plan's environment, which clients write as well."""
+    values = candidate.variables.get(key) or {}
+    if not isinstance(values, dict):
+        raise exceptions.FileInvalid("the plan's environment", f"{key} must hold a mapping")
+    return values
+
+
+def _secret_values(candidate: Candidate) -> list[Any]:
+    """Return the values of all hidden parameters that Heat is given."""
+    found = []
+    for name in candidate.given.environment_files:
+        document = yaml_files.load_mapping(candidate.given.files[name], name)
+        for key in ("parameter_defaults", "parameters"):
+            values = document.get(key)
+            if isinstance(values, dict):
+                found += [value for each, value in values.items() if each in candidate.hidden]
+    return found

@@ -73,6 +73,11 @@ class State:
         """Tell whether it is exactly its revision."""
         return self.revision > 0 and not self.direct and not self.environment_written
 
+    @property
+    def is_shown(self) -> bool:
+        """Tell whether the container has been brought into line with the revision."""
+        return self.look.revision == self.revision
+
 
 @dataclasses.dataclass(frozen=True)
 class Committed:
@@ -121,8 +126,9 @@ class Store:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return self._read()
-            except exceptions.FileNotInPlan:
-                # A file went between being listed and being read: look again.
+            except (exceptions.FileNotInPlan, exceptions.PlanChanged):
+                # A file went between being listed and being read, or there was a commit between
+                # reading the environment and listing the container: look again.
                 if attempt == _ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
@@ -250,7 +256,7 @@ class Store:
             raise exceptions.PlanNotFound(self.plan, names(self._home, self._cloud))
         look = self.container.look()
         variables = _content(stored)
-        revision, files_id = self._position(stored)
+        revision, files_id = self._position(stored, look)
         written = stored.get("digest") != _digest(variables)
         nothing = archive.Files.of({})
         try:
@@ -269,19 +275,24 @@ class Store:
             contents = {p: c for p, c in base.contents.items() if p not in direct}
             contents.update(self.container.read(objects))
             files = archive.Files.of(contents, base)
+            # A commit writes the environment first: what is direct to an older one may be its.
+            if environment.read(self._home, self.plan) != stored:
+                raise exceptions.PlanChanged(self.plan, "it was changed by others")
         return State(
             self.plan, revision, stored, variables, look, base, files, direct, bool(written)
         )
 
-    def _position(self, stored: Mapping[str, Any]) -> tuple[int, str | None]:
+    def _position(self, stored: Mapping[str, Any], look: container.Look) -> tuple[int, str | None]:
         """Return number and files of the revision that an environment is or was."""
         revision, files_id = stored.get("revision"), stored.get("files")
         if isinstance(revision, int) and isinstance(files_id, str):
             return revision, files_id
         # A client has put an environment of its own in the place of ours, or has made the plan.
+        # What the container shows was committed; the last record may be of a commit cut off.
         numbers = self.archive.numbers()
-        record = self.archive.record(numbers[-1]) if numbers else None
-        return (numbers[-1], str(record["files"])) if record else (0, None)
+        number = look.revision if look.revision in numbers else (numbers or [0])[-1]
+        record = self.archive.record(number) if number else None
+        return (number, str(record["files"])) if record and number else (0, None)
 
     def _supersedes(self, look: container.Look, revision: int) -> dict[str, str | None] | None:
         if not revision or look.revision == revision:

@@ -23,7 +23,12 @@ from workbooks import literal, table
 
 TREE = Path(__file__).resolve().parents[3]
 ROUTING = ("action_region", "cloud")
-KINDS = {cfg.StrOpt: "text", cfg.IntOpt: "whole number", cfg.ListOpt: "list, with commas"}
+KINDS = {
+    cfg.StrOpt: "text",
+    cfg.IntOpt: "whole number",
+    cfg.FloatOpt: "number",
+    cfg.ListOpt: "list, with commas",
+}
 
 
 class _Directive(SphinxDirective):
@@ -160,7 +165,9 @@ class Options(_Directive):
             if option.default == str(config.share_dir(Path(str(option.default)).name)):
                 name = Path(option.default).name
                 default = f"``share/tripleo-common/{name}`` of the installation"
-            yield from (f"``{option.name}``", f"   {option.help}", "")
+            # A wildcard is no emphasis.
+            text = str(option.help).replace("*", r"\*")
+            yield from (f"``{option.name}``", f"   {text}", "")
             facts = [KINDS[type(option)], f"default: {default}"]
             if getattr(option.type, "min", None) is not None:
                 facts.append(f"at least {option.type.min}")

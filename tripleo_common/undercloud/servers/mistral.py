@@ -1,6 +1,6 @@
 """Mistral's API, engine and executor as threads of one process.
 
-Usage: ``python -m tripleo_common.undercloud.servers.mistral CONFIG``
+Usage: ``python -m tripleo_common.undercloud.servers.mistral --config-file FILE --config-dir DIR``
 
 ``mistral-server`` forks a process per component, which needs a message broker between them. In one
 process oslo.messaging's ``fake`` transport carries the calls.
@@ -34,7 +34,6 @@ from oslo_log import log as logging  # noqa: E402
 from sqlalchemy.orm import attributes  # noqa: E402
 
 from tripleo_common.undercloud.servers import sqlite, wsgi  # noqa: E402
-
 
 _API_THREADS = 64
 
@@ -115,7 +114,7 @@ def _record(values: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Start everything and serve until asked to end (SIGTERM)."""
     cfg.CONF.register_cli_opts(config.CLI_OPTS)
-    config.parse_args(["--config-file", sys.argv[1]])
+    config.parse_args(sys.argv[1:])
     logging.setup(cfg.CONF, "mistral")
     sqlite.make_concurrent()
     rpc.get_transport()

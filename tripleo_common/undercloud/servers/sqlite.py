@@ -23,6 +23,8 @@ def make_concurrent() -> None:
             connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
+            # What was deleted, such as the token of a job that is done, is not to stay in the file.
+            connection.execute("PRAGMA secure_delete=FAST")
             # sqlite gives the ids of deleted rows to new ones. What belongs to a deleted row has
             # to go with it, or a new resource inherits it.
             connection.execute("PRAGMA foreign_keys=ON")

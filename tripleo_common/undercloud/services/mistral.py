@@ -30,6 +30,11 @@ class Mistral(base.Service):
     def _encryption_keys(self) -> Path:
         return self.directory.etc(self.unit) / "encryption-keys"
 
+    @property
+    def _more_options(self) -> Path:
+        """Directory of files with options of the user's own, which win over ours."""
+        return self.directory.etc(self.unit) / "mistral.conf.d"
+
     def configure(self) -> None:
         """Write mistral.conf.
 
@@ -44,6 +49,7 @@ class Mistral(base.Service):
             # Once: what is encrypted is lost without it. Whoever rotates it puts a new one on top.
             key = fernet.Fernet.generate_key().decode("ascii")
             state.write_private(self._encryption_keys, f"{key}\n")
+        self._more_options.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.data(self.unit).mkdir(mode=0o700, parents=True, exist_ok=True)
         state.write_ini(
             self._config,
@@ -75,7 +81,11 @@ class Mistral(base.Service):
                 "mistral",
                 processes.Command(
                     processes.python(
-                        "tripleo_common.undercloud.servers.mistral", str(self._config)
+                        "tripleo_common.undercloud.servers.mistral",
+                        "--config-file",
+                        str(self._config),
+                        "--config-dir",
+                        str(self._more_options),
                     ),
                     {"OS_CLIENT_CONFIG_FILE": str(self._clouds)},
                 ),
