@@ -289,7 +289,6 @@ class Passwords(WithActions):
             parameters.Get("plan"),
             parameters.Update({"LicenseKey": CANARY}, "plan"),
             parameters.GeneratePasswords("plan", rotate_passwords=True),
-            plan.Show("plan"),
             plan.Export("plan", passphrase="long enough for this"),
         ):
             error = self.error(action)

@@ -142,6 +142,7 @@ class Show(WithHistory):
             {
                 "name": "plan",
                 "revision": 4,
+                "problem": None,
                 "template": "overcloud.yaml",
                 "environments": ["registry.yaml", "environments/vlan.yaml"],
                 "roles": ["Controller", "Compute"],
@@ -187,6 +188,16 @@ class Show(WithHistory):
         self.assertIsNone(self.show()["deployed"])
         self.cloud.heat.add("plan", "CREATE_COMPLETE")
         self.assertEqual(2, self.show()["deployed"])
+
+    def test_plan_that_was_broken_directly_is_shown_with_what_is_wrong(self):
+        self.objects["registry.yaml"] = b"a: ["
+        with lock.hold(self.plans.home, "plan", changes.Change("tripleo.plan.update", user="ann")):
+            shown = self.show()
+        self.assertIn("registry.yaml", shown["problem"])
+        self.assertEqual(4, shown["revision"])
+        self.assertIn("ann", shown["lock"]["owner"])
+        self.assertEqual(["registry.yaml"], shown["uncommitted"]["files"])
+        self.assertNotIn("parameters", shown)
 
     def test_inline_environments_are_not_shown(self):
         self.variables["environments"].append({"data": {"parameter_defaults": {"X": CANARY}}})

@@ -75,23 +75,23 @@ def show(plans: Plans, plan: str) -> dict[str, Any]:
         (masked), ``passwords`` (names), ``files`` (count), ``bytes``, ``uncommitted`` (paths that
         somebody wrote directly, and whether the environment was), ``synced`` (whether the container
         shows the revision), ``lock`` (owner, reason, since, age in seconds; or None), ``deployed``
-        (the revision that the stack was last made or updated from, or None).
+        (the revision that the stack was last made or updated from, or None), ``problem`` (what is
+        wrong with what was written directly; then there is nothing of what the plan sets).
     :raises PlanNotFound: there is no such plan.
     """
     target = plans.open(plan)
     state = target.read()
-    candidate = plans.candidate(state)
-    variables = candidate.variables
     held = lock.read(plans.home, plan)
     deployed = target.archive.deployed()
+    try:
+        settings, problem = _settings(plans.candidate(state)), None
+    except exceptions.TripleOError as error:
+        settings, problem = {}, error.message
     return {
         "name": plan,
         "revision": state.revision,
-        "template": variables.get("template"),
-        "environments": [item.get("path", "(inline)") for item in variables["environments"]],
-        "roles": variables.get("roles"),
-        "parameters": secrets.mask(variables.get("parameter_defaults") or {}, candidate.hidden),
-        "passwords": sorted(variables.get("passwords") or {}),
+        **settings,
+        "problem": problem,
         "files": len(state.files.contents),
         "bytes": sum(len(content) for content in state.files.contents.values()),
         "uncommitted": {
@@ -101,6 +101,17 @@ def show(plans: Plans, plan: str) -> dict[str, Any]:
         "synced": state.look.revision == state.revision,
         "lock": lock.describe(held) if held else None,
         "deployed": deployed[-1] if deployed and heat.stack_id(plans.cloud, plan) else None,
+    }
+
+
+def _settings(candidate: Candidate) -> dict[str, Any]:
+    variables = candidate.variables
+    return {
+        "template": variables.get("template"),
+        "environments": [item.get("path", "(inline)") for item in variables["environments"]],
+        "roles": variables.get("roles"),
+        "parameters": secrets.mask(variables.get("parameter_defaults") or {}, candidate.hidden),
+        "passwords": sorted(variables.get("passwords") or {}),
     }
 
 
