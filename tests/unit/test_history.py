@@ -190,13 +190,13 @@ class Show(WithHistory):
         self.assertEqual(2, self.show()["deployed"])
 
     def test_plan_that_was_broken_directly_is_shown_with_what_is_wrong(self):
-        self.objects["registry.yaml"] = b"a: ["
+        self.objects["overcloud.j2.yaml"] = b"{% for"
         with lock.hold(self.plans.home, "plan", changes.Change("tripleo.plan.update", user="ann")):
             shown = self.show()
-        self.assertIn("registry.yaml", shown["problem"])
+        self.assertIn("overcloud.j2.yaml", shown["problem"])
         self.assertEqual(4, shown["revision"])
         self.assertIn("ann", shown["lock"]["owner"])
-        self.assertEqual(["registry.yaml"], shown["uncommitted"]["files"])
+        self.assertEqual(["overcloud.j2.yaml"], shown["uncommitted"]["files"])
         self.assertNotIn("parameters", shown)
 
     def test_inline_environments_are_not_shown(self):

@@ -98,7 +98,7 @@ class Layers(base.TestCase):
             if layer(module) == "plan"
             and any(name.split(".")[0] in ("requests", "urllib3") for name in imports(module))
         }
-        self.assertEqual({"plan/sources.py"}, users)
+        self.assertEqual({"plan/sources/downloads.py"}, users)
 
     @ddt.data(*PURE)
     def test_pure_module_knows_no_cloud(self, name):

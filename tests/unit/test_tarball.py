@@ -1,3 +1,4 @@
+import gzip
 import io
 import os
 import pathlib
@@ -122,6 +123,40 @@ class Unpack(WithFiles):
         self.put("x.tar.gz", content)
         error = self.assertRaises(exceptions.FileInvalid, tarball.unpack, self.root / "x.tar.gz")
         self.assertIn("x.tar.gz", error.message)
+
+    @ddt.data("file", "bytes")
+    def test_what_becomes_endless_when_unpacked_is_refused(self, kind):
+        """A tar may end early: what follows is not read into memory or over to its end."""
+        self.set_options(plan_max_mib=1, plan_max_files=10)
+        bomb = gzip.compress(member("a")[0].tobuf() + bytes(2**20)) + gzip.compress(bytes(2**24))
+        self.put("x.tgz", bomb)
+        reader, *arguments = {
+            "file": (tarball.unpack, self.root / "x.tgz"),
+            "bytes": (tarball.unpack_bytes, bomb, "x.tgz"),
+        }[kind]
+        error = self.assertRaises(exceptions.LimitExceeded, reader, *arguments)
+        self.assertEqual("plan_max_mib", error.option)
+        self.assertIn("x.tgz", error.what)
+
+    @ddt.data("chain", "sparse", "far")
+    def test_headers_that_cannot_be_are_refused(self, kind):
+        bad, _ = member("a")
+        if kind == "chain":
+            bad.type = tarfile.GNUTYPE_LONGNAME
+        elif kind == "sparse":
+            bad.pax_headers = {"GNU.sparse.map": "x,y"}
+        else:
+            bad.type, bad.size = tarfile.GNUTYPE_SPARSE, 2**80
+        form = tarfile.PAX_FORMAT if kind == "sparse" else tarfile.GNU_FORMAT
+        content = bad.tobuf(form) * (2000 if kind == "chain" else 1) + bytes(1024)
+        for packed in (content, gzip.compress(content)):
+            self.put("x", packed)
+            self.assertRaises(exceptions.FileInvalid, tarball.unpack, self.root / "x")
+
+    def test_errors_call_it_as_the_caller_does(self):
+        path = self.archive(member("../x", content=b"x"))
+        error = self.assertRaises(exceptions.PathInvalid, tarball.unpack, path, "https://h/d/p.tgz")
+        self.assertEqual(("../x", "https://h/d/p.tgz"), (error.path, error.referrer))
 
     def test_file_that_is_not_there_is_a_typed_error(self):
         self.assertRaises(exceptions.FileInvalid, tarball.unpack, self.root / "none")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import lzma
 import os
-import posixpath
 import tarfile
 import zlib
 from collections.abc import Mapping
@@ -33,20 +33,22 @@ def read(path: Path) -> dict[str, bytes]:
     return read_tree(path) if path.is_dir() else unpack(path)
 
 
-def unpack(path: Path) -> dict[str, bytes]:
+def unpack(path: Path, source: str | None = None) -> dict[str, bytes]:
     """Read the files of a tarball, compressed or not.
 
     A single directory around everything, as in a source distribution, is taken off.
 
+    :param source: what errors call it, if not by its path.
     :raises FileInvalid: it is no tarball.
     :raises PathInvalid: a member is a link or a device, or leaves the tarball's root.
-    :raises LimitExceeded: too many files, or too large ones.
+    :raises LimitExceeded: too many files, or too large ones, or it is too large unpacked.
     """
+    source = source or str(path)
     try:
         with path.open("rb") as file:
-            found = _members(file, str(path))
+            found = _members(file, source)
     except OSError as error:
-        raise exceptions.FileInvalid(str(path), f"not a tarball: {error}") from error
+        raise exceptions.FileInvalid(source, f"not a tarball: {error}") from error
     tops = {name.partition("/")[0] for name in found}
     if len(tops) == 1 and all("/" in name for name in found):
         return {name.partition("/")[2]: content for name, content in found.items()}
@@ -65,22 +67,72 @@ def _members(file: IO[bytes], source: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     budget = Budget(source)
     try:
-        with tarfile.open(fileobj=file) as archive:
+        plain = _decompressed(file)
+        _check_size(plain, source)
+        with tarfile.open(fileobj=plain, mode="r:") as archive:
             for member in archive:
                 if member.isdir():
                     continue
                 if not member.isreg():
                     raise exceptions.PathInvalid(member.name, source)
-                name = names.resolve(member.name.removeprefix("./"), posixpath.basename(source))
+                name = plan_path(member.name.removeprefix("./"), source)
                 budget.spend(name, member.size)
                 content = archive.extractfile(member)
                 found[name] = content.read() if content else b""
-            # To the end of the file, where a compressed one has its checksum.
-            while archive.fileobj and archive.fileobj.read(2**20):
-                pass
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+    except (
+        *(tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError),
+        # What tarfile makes of sizes, maps and chains of headers that cannot be.
+        *(ValueError, OverflowError, RecursionError),
+    ) as error:
         raise exceptions.FileInvalid(source, f"not a tarball: {error}") from error
     return found
+
+
+_Plain = IO[bytes] | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
+
+
+def _decompressed(file: IO[bytes]) -> _Plain:
+    start = file.read(6)
+    file.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(file)
+    if start.startswith(b"BZh"):
+        return bz2.open(file)
+    if start == b"\xfd7zXZ\0":
+        return lzma.open(file)
+    return file
+
+
+def _check_size(file: _Plain, source: str) -> None:
+    """Read a tarball over, whose compressed form says nothing of its size, to its checksum.
+
+    Before tarfile does: what that holds to be a long name, it reads into memory.
+    """
+    options = config.options()
+    # What tar itself adds to the files: headers, padding.
+    most = options.plan_max_mib * 2**20 + options.plan_max_files * 4096 + 2**21
+    size = 0
+    while chunk := file.read(2**16):
+        size += len(chunk)
+        if size > most:
+            raise too_large(source, size)
+    file.seek(0)
+
+
+def plan_path(path: str, source: str) -> str:
+    """Return what a plan calls a file that a source calls so.
+
+    :raises PathInvalid: no plan can have it.
+    """
+    try:
+        return names.resolve(path, "")
+    except exceptions.PathInvalid as error:
+        raise exceptions.PathInvalid(path, source) from error
+
+
+def is_hidden(path: str) -> bool:
+    """Tell whether a file, or a directory above it, starts with a dot."""
+    return any(part.startswith(".") for part in path.split("/"))
 
 
 def read_tree(root: Path) -> dict[str, bytes]:
@@ -94,7 +146,7 @@ def read_tree(root: Path) -> dict[str, bytes]:
     base = root.resolve()
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if any(part.startswith(".") for part in Path(name).parts):
+        if is_hidden(name):
             continue
         # os.path: Path.resolve raises RuntimeError for a link to itself.
         inside = Path(os.path.realpath(path)).is_relative_to(base)
@@ -135,3 +187,9 @@ class Budget:
         ):
             if amount > limit:
                 raise exceptions.LimitExceeded(what, amount, limit, unit, option)
+
+
+def too_large(source: str, size: int) -> exceptions.LimitExceeded:
+    """Return the error for what has more bytes than a plan may."""
+    most = config.options().plan_max_mib
+    return exceptions.LimitExceeded(source, -(-size // 2**20), most, "MiB", "plan_max_mib")
