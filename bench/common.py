@@ -14,8 +14,14 @@ from typing import Any
 
 from heatclient import client as heat_client
 from mistralclient.api import client as mistral_client
+from oslo_config import cfg
 
+from tripleo_common import clouds, config
+from tripleo_common.plan import plans
 from tripleo_common.undercloud import lifecycle, state
+
+SECONDS = 600
+"""Generous: it only bounds a request that would otherwise hang."""
 
 
 @contextlib.contextmanager
@@ -45,12 +51,26 @@ def poll(done: Callable[[], Any]) -> Any:
     return answer
 
 
+def plans_of(made: lifecycle.Undercloud) -> plans.Plans:
+    """Return an undercloud's plans as an action sees them, in this process, logged in already."""
+    config.options()
+    keys = made.directory.etc("mistral") / "encryption-keys"
+    cfg.CONF.set_override("encryption_keys_file", str(keys), config.GROUP)
+    session = made.session()
+    session.get_token()
+    # An action's deadline is for all of its requests, and here nobody knows how many follow.
+    limit = clouds.Deadline(24 * 3600, request_seconds=SECONDS)
+    cloud = clouds.Cloud(None, session, limit, made.directory.regions[0])
+    return plans.Plans(cloud, cloud)
+
+
 class Clients:
     """Mistral and Heat of an undercloud."""
 
     def __init__(self, made: lifecycle.Undercloud) -> None:
         """Log in."""
         self.session = made.session()
+        self.session.timeout = SECONDS
         self.heat = heat_client.Client("1", session=self.session)
 
     @functools.cached_property
@@ -69,6 +89,14 @@ class Clients:
         if ended.state != "SUCCESS":
             raise SystemExit(f"{name}: {output}")
         return output
+
+    def action(self, name: str, **inputs: Any) -> Any:
+        """Run an action and wait for it, as ``run-action`` does; return its result."""
+        ended = self.mistral.action_executions.create(name, input=inputs, run_sync=True)
+        result = json.loads(ended.output)["result"]
+        if ended.state != "SUCCESS":
+            raise SystemExit(f"{name}: {result}")
+        return result
 
 
 def table(title: str, rows: list[tuple[str, ...]]) -> None:

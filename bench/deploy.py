@@ -14,7 +14,7 @@ from heatclient import exc as heat_exc
 
 from bench import common
 from tripleo_common import config
-from tripleo_common.plan import plans, render, tarball
+from tripleo_common.plan import candidate, render, secrets, tarball
 
 PLAN = "bench"
 
@@ -28,7 +28,7 @@ def heat_fields() -> dict[str, Any]:
         "template": "overcloud.yaml",
         "environments": [{"path": "overcloud-resource-registry.yaml"}],
     }
-    given = plans.heat_input(plans.Rendered({}, files, []), variables)
+    given = candidate.heat_input(files, variables, secrets.Vault(None))
     return {
         "template": given.template,
         "files": given.files,

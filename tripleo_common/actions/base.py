@@ -154,10 +154,11 @@ class Request:
 
         :returns: the result, or ``container``, ``object`` and ``bytes`` of the JSON that it is.
         """
-        content = json.dumps(result).encode()
         execution = self.execution
-        is_stored = execution.action_execution_id or execution.workflow_execution_id
-        if not is_stored or len(content) <= _RESULT_BYTES:
+        if not (execution.action_execution_id or execution.workflow_execution_id):
+            return result
+        content = json.dumps(result).encode()
+        if len(content) <= _RESULT_BYTES:
             return result
         return self.plans.open(plan).archive.publish(kind, content)
 

@@ -530,6 +530,8 @@ class _Secrets:
         self.names = frozenset(names)
         self._texts: set[str] = set()
         self._parts: set[str] = set()
+        # The same texts come again and again: each nested template is given the same settings.
+        self._concealed: dict[str, str] = {}
 
     def learn(self, value: Any, depth: int = 0) -> None:
         """Remember the texts that stand under hidden names anywhere in a value."""
@@ -546,6 +548,7 @@ class _Secrets:
                 self.learn(child, depth + 1)
 
     def _remember(self, value: Any, depth: int = 0) -> None:
+        self._concealed.clear()
         if isinstance(value, str):
             # Only the whole value of a parameter is surely a secret when it is short: within
             # settings of a fence device there is also the name of the user.
@@ -570,7 +573,11 @@ class _Secrets:
             }
         if isinstance(value, list):
             return [self.conceal(child, depth + 1) for child in value]
-        return self._conceal_text(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        if value not in self._concealed:
+            self._concealed[value] = self._conceal_text(value)
+        return self._concealed[value]
 
     def _conceal_text(self, text: str) -> str:
         if text in self._texts:
