@@ -14,7 +14,7 @@ from tripleo_common.undercloud import lifecycle
 
 NESTED = 20
 
-CASES = (
+CASES: tuple[tuple[str, dict[str, str]], ...] = (
     # What is shown, the variables that the embedded Heat is started with.
     ("as it is", {}),
     ("Heat's own second between two looks", {"TRIPLEO_HEAT_STEP_SECONDS": "1"}),

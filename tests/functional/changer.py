@@ -2,7 +2,7 @@
 
 Usage: ``python -m tests.functional.changer STATE_DIR PLAN old|new|read KILL_AT``
 
-KILL_AT counts requests that write, from 1; 0 is for none. ``read`` prints the plan as JSON.
+KILL_AT counts requests that write, from 1; 0 is for none. What the plan is then is printed as JSON.
 """
 
 import json
@@ -49,11 +49,6 @@ def main():
     cfg.CONF.set_override("encryption_keys_file", str(keys), config.GROUP)
     cloud = clouds.Cloud(None, undercloud.session(), clouds.Deadline(600), None)
     project = plans.Plans(cloud, cloud)
-    if what == "read":
-        found = project.read(plan)
-        parameters = found.variables["parameter_defaults"]
-        sys.stdout.write(json.dumps({"files": found.files.hashes, "parameters": parameters}))
-        return
     wanted = OLD if what == "old" else NEW
 
     def edit(candidate):
@@ -65,8 +60,12 @@ def main():
         else:
             candidate.files.pop("more/added.yaml", None)
 
-    kill_before_write(int(kill_at))
-    project.change(plan, changes.Change("tripleo.plan.update", wait=60), edit)
+    if what != "read":
+        kill_before_write(int(kill_at))
+        project.change(plan, changes.Change("tripleo.plan.update", wait=60), edit)
+    found = project.read(plan)
+    parameters = found.variables["parameter_defaults"]
+    sys.stdout.write(json.dumps({"files": found.files.hashes, "parameters": parameters}))
 
 
 if __name__ == "__main__":

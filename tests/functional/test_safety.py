@@ -33,8 +33,17 @@ class SafetyTestCase(base.FunctionalTestCase):
     def variables(self):
         return self.mistral.environments.get(self.plan).variables
 
-    def history(self):
-        return self.run_action("tripleo.plan.history", container=self.plan, limit=100)
+    def changer(self, what, kill_at=0):
+        """Run a process that changes or reads the plan; return its code and what it printed."""
+        root = str(self.undercloud.directory.root)
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.functional.changer", root, self.plan, what, str(kill_at)],
+            capture_output=True,
+            text=True,
+            timeout=base.SECONDS,
+            check=False,
+        )
+        return done.returncode, done.stdout or done.stderr
 
 
 class TestManyWriters(SafetyTestCase):
@@ -131,55 +140,35 @@ class TestManyWriters(SafetyTestCase):
 class TestKilled(SafetyTestCase):
     """The process that makes a change is killed before each of its writes in turn."""
 
-    def content(self):
-        """Return the plan as every reader sees it: files, parameters."""
-        read = json.loads(self.child("read", "0")[1])
-        return read["files"], read["parameters"]
-
-    def child(self, what, kill_at):
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "tests.functional.changer",
-                str(self.undercloud.directory.root),
-                self.plan,
-                what,
-                kill_at,
-            ],
-            capture_output=True,
-            text=True,
-            timeout=base.SECONDS,
-            check=False,
-        )
-        if done.returncode not in (0, -signal.SIGKILL):
-            raise AssertionError(done.stdout + done.stderr)
-        return done.returncode, done.stdout
+    def content(self, what="read"):
+        """Return the plan as every reader sees it: files, parameters; after a change, if told."""
+        code, printed = self.changer(what)
+        self.assertEqual(0, code, printed)
+        found = json.loads(printed)
+        return found["files"], found["parameters"]
 
     def test_the_plan_is_the_old_revision_or_the_new_one_never_a_mixture(self):
-        self.assertEqual(0, self.child("old", "0")[0])
-        plans = {"old": self.content()}
-        self.assertEqual(0, self.child("new", "0")[0])
-        plans["new"] = self.content()
+        plans = {"old": self.content("old"), "new": self.content("new")}
         self.assertNotEqual(plans["old"], plans["new"])
         self.assertIn("more/added.yaml", plans["new"][0])
         seen = {"old": 0, "new": 0}
-        current, kill_at, killed = "new", 0, True
-        while killed:
+        current, kill_at, code = "new", 0, -signal.SIGKILL
+        while code:
             kill_at += 1
             wanted = "old" if current == "new" else "new"
-            killed = self.child(wanted, str(kill_at))[0] != 0
+            code, printed = self.changer(wanted, kill_at)
+            self.assertIn(code, (0, -signal.SIGKILL), printed)
             found = self.content()
             self.assertIn(found, (plans[current], plans[wanted]), f"killed at write {kill_at}")
-            seen["new" if found == plans[wanted] else "old"] += killed
+            if code:
+                seen["new" if found == plans[wanted] else "old"] += 1
             # What the dead one held is taken over once it has run out.
             self.expire_lock()
             # And whoever comes next finishes it.
-            self.assertEqual(0, self.child(wanted, "0")[0])
-            self.assertEqual(plans[wanted], self.content())
+            self.assertEqual(plans[wanted], self.content(wanted))
             self.assert_container_in_line(plans[wanted][0])
             current = wanted
-        # There is a last write before the new revision counts, and a first one after it.
+        # There are writes before the new revision counts, and others after it.
         self.assertGreater(seen["old"], 3)
         self.assertGreater(seen["new"], 1)
 
@@ -203,24 +192,9 @@ class TestDamage(SafetyTestCase):
         return [o["name"] for o in found]
 
     def read(self):
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "tests.functional.changer",
-                str(self.undercloud.directory.root),
-                self.plan,
-                "read",
-                "0",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=base.SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            return done.stderr.strip().splitlines()[-1]
-        return json.loads(done.stdout)["files"]
+        """Return path to MD5 of the plan's files, or what was printed if it cannot be read."""
+        code, printed = self.changer("read")
+        return printed if code else json.loads(printed)["files"]
 
     def test_a_corrupted_bundle_is_made_up_for_by_the_container_and_then_replaced(self):
         before = self.read()
