@@ -246,7 +246,9 @@ class TestHeatsAnswer(CommandTestCase):
 
         self.assertEqual("1", str(tree()["Size"]["Default"]))
         archive = f"{self.plan}.revisions"
-        kept = [o["name"] for o in self.swift.get_container(archive, prefix="answers/")[1]]
+        kept = [
+            o["name"] for o in self.swift.get_container(archive, prefix="answers/parameters-")[1]
+        ]
         self.assertEqual(1, len(kept))
         self.assertEqual("1", str(tree()["Size"]["Default"]))
         # Past all actions, as clients do: a template, then an environment's parameters.

@@ -277,7 +277,7 @@ class Passwords(WithActions):
 
     def test_generated_ones_are_told_by_name(self):
         result = self.good(parameters.GeneratePasswords("plan", rotate_passwords=True))
-        self.assertEqual({"revision": 2, "passwords": ["AdminPassword"]}, result)
+        self.assertEqual({"revision": 2, "passwords": ["AdminPassword"], "overridden": []}, result)
 
     def test_masked_unless_revealed(self):
         self.assertEqual({"AdminPassword": "******"}, self.good(parameters.GetPasswords("plan")))

@@ -10,7 +10,7 @@ from cryptography import fernet
 
 from tests.unit import fake_heat
 from tripleo_common import exceptions
-from tripleo_common.plan import archive, changes, history, lock, secrets, settings, tarball
+from tripleo_common.plan import changes, history, lock, memory, secrets, settings, tarball
 
 CANARY = "canary-51b7e0c4"
 PASSPHRASE = "a passphrase to carry"
@@ -145,6 +145,7 @@ class Show(WithHistory):
                 "problem": None,
                 "template": "overcloud.yaml",
                 "environments": ["registry.yaml", "environments/vlan.yaml"],
+                "conflicts": [],
                 "roles": ["Controller", "Compute"],
                 "parameters": {"Debug": True, "ComputeCount": 3, "LicenseKey": secrets.MASK},
                 "passwords": ["AdminPassword"],
@@ -169,6 +170,15 @@ class Show(WithHistory):
             shown["uncommitted"],
         )
         self.assertNotIn(CANARY, json.dumps(shown))
+
+    def test_environments_that_a_client_wrote_against_the_rules_are_told(self):
+        self.variables["environments"] = [
+            {"path": "registry.yaml"},
+            {"path": "environments/flat.yaml"},
+            {"path": "environments/vlan.yaml"},
+        ]
+        (told,) = self.show()["conflicts"]
+        self.assertIn("environments/flat.yaml", told)
 
     def test_lock_is_told(self):
         with lock.hold(self.plans.home, "plan", self.change(reason="a long change")):
@@ -318,7 +328,9 @@ class Diff(WithHistory):
         stored = self.swift.containers["plan.revisions"]
         record = json.loads(stored["revisions/00000001.json"])
         stored[f"files/{record['files']}.tar.gz"] = b"damaged"
-        archive._MEMORY._files.clear()
+        self.useFixture(
+            fixtures.MonkeyPatch("tripleo_common.plan.archive._FILES", memory.Memory(4))
+        )
         error = self.assertRaises(exceptions.RevisionCorrupt, self.diff, 1, 4)
         self.assertEqual(1, error.revision)
 

@@ -1,5 +1,6 @@
 import copy
 import functools
+import gzip
 import json
 import pathlib
 
@@ -11,8 +12,16 @@ from swiftclient import exceptions as swift_exc
 
 from tests.unit import base, fakes
 from tripleo_common import exceptions
-from tripleo_common.plan import archive, container, plans, render, secrets, store, yaml_files
 from tripleo_common.plan import candidate as candidates
+from tripleo_common.plan import (
+    container,
+    memory,
+    plans,
+    render,
+    secrets,
+    store,
+    yaml_files,
+)
 from tripleo_common.plan.changes import Change
 
 TEMPLATE = "heat_template_version: 2021-04-16\n"
@@ -84,9 +93,8 @@ class WithPlans(base.TestCase):
 
     def start_executor(self):
         """Let everything from now on be done by a process that has read nothing yet."""
-        self.useFixture(
-            fixtures.MonkeyPatch("tripleo_common.plan.archive._MEMORY", archive._Memory())
-        )
+        for name in ("archive._FILES", "references._MEMORY", "plans._SCANS"):
+            self.useFixture(fixtures.MonkeyPatch(f"tripleo_common.plan.{name}", memory.Memory(8)))
 
     @property
     def objects(self):
@@ -1280,3 +1288,40 @@ class Unreachable(WithPlans):
         self.swift.on("GET", "/plan", down)
         self.assertRaises(requests.exceptions.ConnectionError, self.commit)
         self.assertEqual(before, self.state())
+
+
+class Scans(WithPlans):
+    def test_a_process_that_has_read_nothing_takes_over_what_another_found(self):
+        self.made_plan()
+        self.assertTrue([path for path in self.archived if path.startswith("answers/scans-")])
+        self.start_executor()
+        candidate = self.plans.candidate(self.plans.read("plan"))
+        self.assertEqual(0, candidate.given.fresh)
+
+    def test_a_damaged_or_lost_answer_is_made_up_for(self):
+        self.made_plan()
+        whole = self.plans.candidate(self.plans.read("plan")).given
+        for path in [path for path in self.archived if path.startswith("answers/scans-")]:
+            self.archived[path] = b"damaged"
+        self.start_executor()
+        found = self.plans.candidate(self.plans.read("plan")).given
+        self.assertEqual((whole.template, whole.files), (found.template, found.files))
+        self.assertGreater(found.fresh, 0)
+        # And is there again for the next.
+        self.start_executor()
+        self.assertEqual(0, self.plans.candidate(self.plans.read("plan")).given.fresh)
+
+    def test_no_inline_environment_is_kept(self):
+        self.made_plan()
+        secret = "canary-inline-33f1"
+        self.variables["environments"].append({"data": {"parameter_defaults": {"Hidden": secret}}})
+        self.objects["registry.j2.yaml"] += b"# changed\n"
+        self.plans.change("plan", change(), lambda _: None)
+        for content in self.archived.values():
+            for text in (content, *unpacked(content)):
+                self.assertNotIn(secret.encode(), text)
+
+
+def unpacked(content):
+    """Return what a compressed object holds."""
+    return [gzip.decompress(content)] if content.startswith(b"\x1f\x8b") else []

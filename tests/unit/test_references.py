@@ -1,8 +1,11 @@
+import json
+
 import ddt
+import fixtures
 
 from tests.unit import base
 from tripleo_common import exceptions
-from tripleo_common.plan import references, yaml_files
+from tripleo_common.plan import memory, references, yaml_files
 
 HOT = "heat_template_version: 2021-04-16\n"
 
@@ -317,3 +320,51 @@ class Environments(base.TestCase):
         before = dict(files)
         collect(files)
         self.assertEqual(before, files)
+
+
+class Scans(base.TestCase):
+    FILES = {
+        "overcloud.yaml": HOT + "x: {type: ./role.yaml}\n",
+        "role.yaml": "heat_template_version: 2021-04-16\n"
+        "parameters: {A: {type: json, default: {b: [1]}, hidden: true}}\n",
+        "e.yaml": "resource_registry: {T: ./role.yaml}\n",
+    }
+
+    def start_process(self):
+        self.useFixture(
+            fixtures.MonkeyPatch("tripleo_common.plan.references._MEMORY", memory.Memory(8))
+        )
+
+    def collect(self, known=None):
+        return references.collect(self.FILES, "overcloud.yaml", ["e.yaml"], {}, known)
+
+    def test_what_one_process_found_saves_another_the_reading(self):
+        self.start_process()
+        first = self.collect()
+        self.assertEqual(3, first.fresh)
+        self.assertEqual(0, self.collect().fresh)
+        dumped = json.loads(json.dumps(references.dump(first.scans)))
+        self.start_process()
+        second = self.collect(references.load(dumped))
+        self.assertEqual(0, second.fresh)
+        self.assertEqual(
+            (first.template, first.files, first.declared),
+            (second.template, second.files, second.declared),
+        )
+
+    def test_what_is_said_of_another_content_is_not_used(self):
+        self.start_process()
+        known = references.load(references.dump(self.collect().scans))
+        self.start_process()
+        changed = {**self.FILES, "role.yaml": self.FILES["role.yaml"].replace("A:", "B:")}
+        given = references.collect(changed, "overcloud.yaml", ["e.yaml"], {}, known)
+        self.assertEqual((1, ["B"]), (given.fresh, list(given.declared)))
+
+    def test_what_a_plan_says_of_its_files_counts_for_no_other_plan(self):
+        self.start_process()
+        self.collect({key: references.Scan("", ()) for key in self.collect().scans})
+        self.assertNotEqual("", self.collect().template)
+
+    def test_damage_is_left_out(self):
+        for damaged in (None, 5, {}, [1], [["template"]], [["template", "a", "b", 7]]):
+            self.assertEqual({}, references.load(damaged))

@@ -9,7 +9,7 @@ from heatclient import exc as heat_exc
 
 from tests.unit import fake_heat
 from tripleo_common import exceptions
-from tripleo_common.plan import capabilities, secrets, settings, yaml_files
+from tripleo_common.plan import capabilities, history, secrets, settings, yaml_files
 
 CANARY = "canary-7d3f1a90"
 
@@ -284,7 +284,7 @@ class Validation(WithParameters):
     def test_damaged_answer_is_not_used(self):
         wanted = self.get()
         archive = self.swift.containers["plan.revisions"]
-        (path,) = [path for path in archive if path.startswith("answers/")]
+        (path,) = [path for path in archive if path.startswith("answers/parameters-")]
         good = archive[path]
         changed = bytearray(good)
         changed[len(good) // 2] ^= 0xFF
@@ -622,7 +622,7 @@ class Passwords(WithParameters):
     def test_they_are_made_with_the_plan_and_kept(self):
         first = self.get_passwords()
         self.assertEqual({"AdminPassword", "NovaPassword", "SwiftHashSuffix"}, set(first))
-        committed, made = self.generate()
+        committed, made, _overridden = self.generate()
         self.assertEqual((False, []), (committed.changed, made))
         self.update({"Debug": True})
         self.write("environments/flat.yaml", "parameter_defaults: {}\n")
@@ -638,21 +638,27 @@ class Passwords(WithParameters):
     def test_new_templates_get_what_they_want_besides(self):
         first = self.get_passwords()
         self.objects["new.yaml"] = b"parameters: {GlancePassword: {}}\n"
-        _committed, made = self.generate()
+        _committed, made, _overridden = self.generate()
         self.assertEqual(["GlancePassword"], made)
         self.assertEqual(first, self.get_passwords(names=list(first)))
 
     def test_rotation_makes_new_ones_but_of_those_that_must_stay(self):
         first = self.get_passwords()
-        _committed, made = self.generate(rotate=True)
+        _committed, made, _overridden = self.generate(rotate=True)
         second = self.get_passwords()
         self.assertEqual(["AdminPassword", "NovaPassword"], made)
         self.assertEqual(first["SwiftHashSuffix"], second["SwiftHashSuffix"])
         self.assertNotEqual(first["NovaPassword"], second["NovaPassword"])
 
+    def test_new_one_that_a_parameter_overrides_is_told(self):
+        self.update({"AdminPassword": "set by hand"})
+        _committed, made, overridden = self.generate(rotate=True)
+        self.assertIn("AdminPassword", made)
+        self.assertEqual(["AdminPassword"], overridden)
+
     def test_rotation_of_one(self):
         first = self.get_passwords()
-        _committed, made = self.generate(rotate=True, names=["NovaPassword"])
+        _committed, made, _overridden = self.generate(rotate=True, names=["NovaPassword"])
         self.assertEqual(["NovaPassword"], made)
         self.assertEqual(first["AdminPassword"], self.get_passwords()["AdminPassword"])
 
@@ -731,6 +737,9 @@ class Keys(WithParameters):
         password = settings.get_passwords(self.plans, "plan", reveal=True)
         self.use_keys(new, old)
         self.update({"Zone": "here"})
+        # What is only encrypted anew has not changed.
+        last = history.history(self.plans, "plan")[0]
+        self.assertEqual({"parameter_defaults": {"added": ["Zone"]}}, last["what"])
         self.use_keys(new)
         self.assertEqual(password, settings.get_passwords(self.plans, "plan", reveal=True))
         self.assertEqual(CANARY, self.given()["LicenseKey"])

@@ -101,8 +101,9 @@ class UpdateRole(base.ChangeAction):
 class GeneratePasswords(base.ChangeAction):
     """Make the passwords that a plan lacks; with rotate_passwords new ones for all, or those named.
 
-    Those of a deployed stack are taken over. Result: revision, and passwords: names of those that
-    are new. Their values are not part of any result.
+    Those of a deployed stack are taken over. Result: revision, passwords (names of those that are
+    new) and overridden (those among them that the plan's parameters set to something else). Their
+    values are not part of any result.
     """
 
     container: str = "overcloud"
@@ -110,14 +111,14 @@ class GeneratePasswords(base.ChangeAction):
     rotate_pw_list: list[str] | None = None
 
     def perform(self, request: base.Request) -> dict[str, Any]:
-        committed, names = settings.generate_passwords(
+        committed, names, overridden = settings.generate_passwords(
             request.plans,
             self.container,
             self.change(request),
             rotate=self.rotate_passwords,
             names=self.rotate_pw_list,
         )
-        return {"revision": committed.revision, "passwords": names}
+        return {"revision": committed.revision, "passwords": names, "overridden": overridden}
 
 
 class GetPasswords(base.Action):

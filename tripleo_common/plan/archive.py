@@ -13,18 +13,16 @@ Clients empty a plan's own container when they upload templates anew; they do no
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import gzip
 import hashlib
 import json
-import threading
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tripleo_common import clouds, config, exceptions
-from tripleo_common.plan import container, tarball
+from tripleo_common.plan import container, memory, tarball
 
 SUFFIX = ".revisions"
 """No plan's name has a dot."""
@@ -59,33 +57,16 @@ class Files:
                 hashes[path] = known.hashes[path]
             else:
                 hashes[path] = container.md5(content)
-        digest = hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
-        return cls(digest, dict(contents), hashes)
+        return cls(digest(hashes), dict(contents), hashes)
 
 
-class _Memory:
-    """What this process has read last; contents never change under an ID."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._files: collections.OrderedDict[tuple[str, str], Files] = collections.OrderedDict()
-
-    def get(self, url: str, files_id: str) -> Files | None:
-        with self._lock:
-            found = self._files.get((url, files_id))
-            if found:
-                self._files.move_to_end((url, files_id))
-            return found
-
-    def put(self, url: str, files: Files) -> None:
-        with self._lock:
-            self._files[(url, files.id)] = files
-            self._files.move_to_end((url, files.id))
-            while len(self._files) > _REMEMBERED:
-                self._files.popitem(last=False)
+def digest(hashes: Mapping[str, str]) -> str:
+    """Return what stands for files of these paths and hashes."""
+    return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
 
 
-_MEMORY = _Memory()
+_FILES: memory.Memory[tuple[str, str], Files] = memory.Memory(_REMEMBERED)
+"""URL of an archive and ID, to files: what is stored under an ID never changes."""
 
 
 class Archive:
@@ -95,6 +76,11 @@ class Archive:
         """Name it; no request is made."""
         self._plan = plan
         self._container = container.Container(cloud, plan + SUFFIX, "revisions")
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._container.url
 
     def exists(self) -> bool:
         """Tell whether there is anything of it."""
@@ -111,14 +97,14 @@ class Archive:
     def write_files(self, files: Files) -> None:
         """Store the files of a revision."""
         self._put(f"files/{files.id}.tar.gz", tarball.pack(files.contents), "application/gzip")
-        _MEMORY.put(self._container.url, files)
+        _FILES.put((self.url, files.id), files)
 
     def files(self, files_id: str, revision: int) -> Files:
         """Return the files of a revision.
 
         :raises RevisionCorrupt: they are not there, or not what was stored.
         """
-        known = _MEMORY.get(self._container.url, files_id)
+        known = _FILES.get((self.url, files_id))
         if known:
             return known
         path = f"files/{files_id}.tar.gz"
@@ -133,7 +119,7 @@ class Archive:
             raise exceptions.RevisionCorrupt(
                 self._plan, revision, f"{self._name(path)} does not hold what was stored"
             )
-        _MEMORY.put(self._container.url, found)
+        _FILES.put((self.url, found.id), found)
         return found
 
     def write_record(self, number: int, record: Mapping[str, Any]) -> None:

@@ -46,6 +46,7 @@ class Candidate:
     :ivar files: path to content of all files.
     :ivar variables: the plan's environment, without bookkeeping.
     :ivar before: the files of the plan's revision, from which ``files`` was made.
+    :ivar scans: what is known already of what its files refer to.
     :ivar given: after :meth:`finish`, what Heat would be given, secrets included.
     """
 
@@ -54,6 +55,7 @@ class Candidate:
     variables: dict[str, Any]
     before: archive.Files
     given: references.HeatInput = dataclasses.field(init=False)
+    scans: Mapping[references.ScanKey, references.Scan] = dataclasses.field(default_factory=dict)
     _rendered: tuple[dict[str, bytes], dict[str, bytes]] | None = None
 
     @classmethod
@@ -78,6 +80,13 @@ class Candidate:
     def files_id(self) -> str:
         """Digest of all files."""
         return archive.Files.of(self.files, self.before).id
+
+    @property
+    def templates_id(self) -> str:
+        """Digest of all files that do not change with the plan's settings."""
+        hashes = archive.Files.of(self.files, self.before).hashes
+        hashes.pop(plan_environment.FILE, None)
+        return archive.digest(hashes)
 
     def replace_files(self, files: Mapping[str, bytes]) -> None:
         """Take other templates in the place of all files; settings stay."""
@@ -140,7 +149,7 @@ class Candidate:
             listed = roles.parse(self._text(roles.ROLES_FILE))
             self.variables["roles"] = [role["name"] for role in listed]
         vault = secrets.Vault.from_options()
-        self.given = heat_input(self.texts(), self.variables, vault)
+        self.given = heat_input(self.texts(), self.variables, vault, scans=self.scans)
         self._encrypt(vault)
         self.files[plan_environment.FILE] = plan_environment.dump(
             self.plan, self.variables
@@ -243,12 +252,14 @@ def heat_input(
     variables: Mapping[str, Any],
     vault: secrets.Vault,
     parameters: Mapping[str, Any] | None = None,
+    scans: Mapping[references.ScanKey, references.Scan] | None = None,
 ) -> references.HeatInput:
     """Return what Heat is given for a plan, with its secrets.
 
     :param texts: path to content, rendered files included.
     :param variables: the plan's environment.
     :param parameters: further values, which override all others.
+    :param scans: what is known already of what the files refer to.
     :raises TripleOError: something refers to what is not there, or may not be referred to.
     """
 
@@ -277,7 +288,7 @@ def heat_input(
         **(parameters or {}),
     }
     last = {"parameter_defaults": defaults} if defaults else {}
-    return references.collect(files, str(variables.get("template")), paths, last)
+    return references.collect(files, str(variables.get("template")), paths, last, scans)
 
 
 def _same(some: Mapping[str, bytes], others: Mapping[str, bytes]) -> bool:

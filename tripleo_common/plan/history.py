@@ -10,6 +10,7 @@ from typing import Any
 from tripleo_common import exceptions
 from tripleo_common.plan import (
     archive,
+    capabilities,
     container,
     heat,
     lock,
@@ -71,7 +72,8 @@ def history(plans: Plans, plan: str, limit: int = 20) -> list[dict[str, Any]]:
 def show(plans: Plans, plan: str) -> dict[str, Any]:
     """Return what a plan is at this moment, without its files and secrets.
 
-    :returns: ``name``, ``revision``, ``template``, ``environments``, ``roles``, ``parameters``
+    :returns: ``name``, ``revision``, ``template``, ``environments``, ``conflicts`` (rules of the
+        capabilities map that these break, as only a direct write can), ``roles``, ``parameters``
         (masked), ``passwords`` (names), ``files`` (count), ``bytes``, ``uncommitted`` (paths that
         somebody wrote directly, and whether the environment was), ``synced`` (whether the container
         shows the revision), ``lock`` (owner, reason, since, age in seconds; or None), ``deployed``
@@ -109,6 +111,12 @@ def _settings(candidate: Candidate) -> dict[str, Any]:
     return {
         "template": variables.get("template"),
         "environments": [item.get("path", "(inline)") for item in variables["environments"]],
+        "conflicts": [
+            fault["message"]
+            for fault in capabilities.check(
+                variables.get("capabilities"), variables["environments"]
+            )
+        ],
         "roles": variables.get("roles"),
         "parameters": secrets.mask(variables.get("parameter_defaults") or {}, candidate.hidden),
         "passwords": sorted(variables.get("passwords") or {}),

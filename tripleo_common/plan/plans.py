@@ -13,6 +13,7 @@ from tripleo_common.plan import (
     container,
     heat,
     lock,
+    memory,
     names,
     references,
     revisions,
@@ -25,6 +26,10 @@ from tripleo_common.plan.candidate import Candidate, heat_input
 from tripleo_common.plan.changes import Change
 
 LOG = logging.getLogger(__name__)
+
+_SCANS: memory.Memory[tuple[str, str], dict[references.ScanKey, references.Scan]] = memory.Memory(8)
+"""URL of an archive and digest of templates, to what it says of these: nothing, where this process
+has read them itself."""
 
 _ATTEMPTS = 3
 """How often a change is made anew because a client wrote to the plan past its lock."""
@@ -62,8 +67,11 @@ class Plans:
 
     def candidate(self, state: store.State) -> Candidate:
         """Return what a plan would be if what was written directly were committed."""
+        target = self.open(state.plan)
         candidate = Candidate.of(state)
+        self._recall(target, candidate)
         candidate.finish()
+        self._remember(target, candidate)
         return candidate
 
     def heat_input(
@@ -71,7 +79,9 @@ class Plans:
     ) -> references.HeatInput:
         """Return what Heat is given for a plan, with further parameters that override all."""
         vault = secrets.Vault.from_options()
-        return heat_input(candidate.texts(), candidate.variables, vault, parameters)
+        return heat_input(
+            candidate.texts(), candidate.variables, vault, parameters, candidate.scans
+        )
 
     def create_container(self, plan: str) -> None:
         """Make the empty container that a plan's templates are then uploaded to.
@@ -254,6 +264,7 @@ class Plans:
                     state.revision, changed=True, synced=target.sync(held, limit=store.SLICE)
                 )
             candidate = start(state)
+            self._recall(target, candidate)
             edit(candidate)
             candidate.finish()
             if check:
@@ -303,7 +314,30 @@ class Plans:
             target.delete()
 
     @staticmethod
+    def _recall(target: store.Store, candidate: Candidate) -> None:
+        """Take over what others have found in the plan's templates, if this process has not."""
+        key = candidate.templates_id
+        found = _SCANS.get((target.archive.url, key))
+        if found is None:
+            found = references.load(target.archive.answer("scans", key))
+            _SCANS.put((target.archive.url, key), found)
+        candidate.scans = found
+
+    @staticmethod
+    def _remember(target: store.Store, candidate: Candidate) -> None:
+        """Keep for others what had to be read, except what clients have put inline."""
+        given = candidate.given
+        if not given.fresh:
+            return
+        scans = {key: scan for key, scan in given.scans.items() if key[1] in candidate.files}
+        try:
+            target.archive.keep_answer("scans", candidate.templates_id, references.dump(scans))
+        # It only saves time.
+        except Exception:
+            LOG.exception("Plan %s: what its templates refer to could not be kept", target.plan)
+
     def _commit(
+        self,
         target: store.Store,
         state: store.State | None,
         candidate: Candidate,
@@ -316,9 +350,11 @@ class Plans:
         files = archive.Files.of(candidate.files, state.files if state else None)
         before = (state.base, state.variables) if state else (archive.Files.of({}), {})
         what = revisions.summary(*before, files, candidate.variables)
-        return target.commit(
+        committed = target.commit(
             state, files, candidate.variables, change, held, what=what, look=look, sync=sync
         )
+        self._remember(target, candidate)
+        return committed
 
 
 def _tidy(work: Callable[[], object], target: store.Store) -> None:

@@ -7,12 +7,12 @@ resolved to a path of the plan. Heat gets these paths as names; nothing is fetch
 from __future__ import annotations
 
 import dataclasses
-import functools
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from tripleo_common import exceptions
-from tripleo_common.plan import names, parameters, yaml_files
+from tripleo_common.plan import memory, names, parameters, yaml_files
 
 _TEMPLATE_SUFFIXES = (".yaml", ".template")
 _REGISTRY_DIRECTIVES = ("hooks", "restricted_actions")
@@ -24,6 +24,23 @@ LAST = "/plan-environment.yaml"
 ``names.resolve`` lets none begin like this."""
 
 
+ScanKey = tuple[str, str, str]
+"""``template`` or ``environment``, path, MD5 of the content."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """What a template or an environment refers to and declares.
+
+    :ivar text: its content with all references in terms of the plan; None if it is as it is.
+    :ivar includes: the paths that it refers to.
+    """
+
+    text: str | None
+    includes: tuple[str, ...]
+    declarations: tuple[parameters.Declaration, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True)
 class HeatInput:
     """What a stack is made of.
@@ -32,16 +49,24 @@ class HeatInput:
     :ivar environment_files: names in ``files``, in the order in which Heat merges them.
     :ivar files: name to text of everything that is referred to.
     :ivar declared: parameter name to its declarations in the templates among these.
+    :ivar scans: what was found in each template and environment.
+    :ivar fresh: how many of them had to be read for that.
     """
 
     template: str
     environment_files: list[str]
     files: dict[str, str]
     declared: dict[str, list[parameters.Declaration]] = dataclasses.field(default_factory=dict)
+    scans: dict[ScanKey, Scan] = dataclasses.field(default_factory=dict)
+    fresh: int = 0
 
 
 def collect(
-    files: Mapping[str, str], template: str, environments: list[str], last: Mapping[str, Any]
+    files: Mapping[str, str],
+    template: str,
+    environments: list[str],
+    last: Mapping[str, Any],
+    known: Mapping[ScanKey, Scan] | None = None,
 ) -> HeatInput:
     """Gather what Heat needs for a plan.
 
@@ -49,19 +74,30 @@ def collect(
     :param template: path of the root template.
     :param environments: paths of the environments, least important first.
     :param last: the content of a further environment that overrides them all.
+    :param known: what others have found in files of this plan.
     :raises FileNotInPlan: something refers to a file that is not there.
     :raises PathInvalid: something refers to a URL or to a path outside of the plan.
     :raises YAMLInvalid: a template or an environment is not YAML.
     """
     gathered: dict[str, str] = {}
     declared: dict[str, list[parameters.Declaration]] = {}
+    scans: dict[ScanKey, Scan] = {}
+    fresh = 0
     pending: list[tuple[str, str]] = []
 
-    def take(scanned: _Scanned, referrer: str) -> str:
-        for declaration in scanned.declarations:
+    def take(kind: str, path: str, text: str) -> str:
+        nonlocal fresh
+        key = (kind, path, hashlib.md5(text.encode(), usedforsecurity=False).hexdigest())
+        scan = (known or {}).get(key) or _MEMORY.get(key)
+        if scan is None:
+            fresh += 1
+            scan = _SCANNERS[kind](path, text)
+            _MEMORY.put(key, scan)
+        scans[key] = scan
+        for declaration in scan.declarations:
             declared.setdefault(declaration.name, []).append(declaration)
-        pending.extend((path, referrer) for path in scanned.includes)
-        return scanned.text
+        pending.extend((include, path) for include in scan.includes)
+        return text if scan.text is None else scan.text
 
     def source(path: str, referrer: str) -> str:
         if path not in files:
@@ -69,10 +105,10 @@ def collect(
         return files[path]
 
     where = "the plan's environment"
-    root = take(_scan_template(template, source(template, where)), template)
+    root = take("template", template, source(template, where))
     in_order = [names.resolve(path, "") for path in environments]
     for path in in_order:
-        gathered[path] = take(_scan_environment(path, source(path, where)), path)
+        gathered[path] = take("environment", path, source(path, where))
     while pending:
         path, referrer = pending.pop()
         # Templates may refer to each other in a circle, which is Heat's to refuse.
@@ -81,51 +117,62 @@ def collect(
         text = source(path, referrer)
         # get_file may name any YAML; only a template has references of its own.
         if path.endswith(_TEMPLATE_SUFFIXES) and "heat_template_version" in text:
-            text = take(_scan_template(path, text), path)
+            text = take("template", path, text)
         gathered[path] = text
     if last:
         gathered[LAST] = yaml_files.dump(dict(last))
         in_order.append(LAST)
-    return HeatInput(root, in_order, gathered, declared)
+    return HeatInput(root, in_order, gathered, declared, scans, fresh)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Scanned:
-    """A template or an environment, read.
-
-    :ivar text: its content, with all references in terms of the plan.
-    :ivar includes: the paths that it refers to.
-    """
-
-    text: str
-    includes: tuple[str, ...]
-    declarations: tuple[parameters.Declaration, ...] = ()
+def dump(scans: Mapping[ScanKey, Scan]) -> list[Any]:
+    """Return scans as JSON has them, for another process to :func:`load`."""
+    return [[*key, dataclasses.astuple(scan)] for key, scan in scans.items()]
 
 
-# Reading YAML is what takes the time; the same file is read again for every change of a plan.
-@functools.lru_cache(_REMEMBERED)
-def _scan_template(path: str, text: str) -> _Scanned:
+def load(document: object) -> dict[ScanKey, Scan]:
+    """Return what another process has dumped; what is not of that form is left out."""
+    found: dict[ScanKey, Scan] = {}
+    for entry in document if isinstance(document, list) else []:
+        try:
+            kind, path, digest, (text, includes, declarations) = entry
+            found[(kind, path, digest)] = Scan(
+                text, tuple(includes), tuple(parameters.Declaration(*d) for d in declarations)
+            )
+        except (TypeError, ValueError):
+            continue
+    return found
+
+
+# Reading YAML takes time, and every change reads the same files. What is in here this process has
+# read itself: several projects may have the same file.
+_MEMORY: memory.Memory[ScanKey, Scan] = memory.Memory(_REMEMBERED)
+
+
+def _scan_template(path: str, text: str) -> Scan:
     document = yaml_files.load_mapping(text, path)
     declarations = tuple(parameters.declarations(document, path))
-    scan = _Scan(path)
-    changed = scan.rewrite(document)
-    return _Scanned(
-        yaml_files.dump(document) if changed else text, tuple(scan.includes), declarations
+    scanner = _Scanner(path)
+    changed = scanner.rewrite(document)
+    return Scan(
+        yaml_files.dump(document) if changed else None, tuple(scanner.includes), declarations
     )
 
 
-@functools.lru_cache(_REMEMBERED)
-def _scan_environment(path: str, text: str) -> _Scanned:
+def _scan_environment(path: str, text: str) -> Scan:
     document = yaml_files.load_mapping(text, path)
     registry = document.get("resource_registry") or {}
     if not isinstance(registry, dict):
         raise exceptions.YAMLInvalid(path, "resource_registry must hold a mapping")
-    scan = _Scan(path)
-    changed = scan.rewrite_registry(registry)
-    return _Scanned(yaml_files.dump(document) if changed else text, tuple(scan.includes))
+    scanner = _Scanner(path)
+    changed = scanner.rewrite_registry(registry)
+    return Scan(yaml_files.dump(document) if changed else None, tuple(scanner.includes))
 
 
-class _Scan:
+_SCANNERS = {"template": _scan_template, "environment": _scan_environment}
+
+
+class _Scanner:
     """Puts plan paths for the references of one file, and notes them."""
 
     def __init__(self, path: str) -> None:

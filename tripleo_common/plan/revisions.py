@@ -233,7 +233,9 @@ def _changed(
     names = sorted({*old, *new}.difference(skip))
     return {
         "added": [name for name in names if name not in old],
-        "changed": [n for n in names if n in old and n in new and old[n] != new[n]],
+        "changed": [
+            n for n in names if n in old and n in new and not secrets.is_same(old[n], new[n])
+        ],
         "removed": [name for name in names if name not in new],
     }
 

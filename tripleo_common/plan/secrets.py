@@ -152,6 +152,20 @@ def is_encrypted(value: object) -> bool:
     return isinstance(value, str) and value.startswith(_PREFIX)
 
 
+def is_same(some: object, other: object) -> bool:
+    """Tell whether two values are the same, encrypted or not; by different keys as well.
+
+    What cannot be decrypted is the same as nothing but itself.
+    """
+    if some == other or not (is_encrypted(some) and is_encrypted(other)):
+        return some == other
+    vault = Vault.from_options()
+    try:
+        return bool(vault.decrypt(str(some), "") == vault.decrypt(str(other), ""))
+    except exceptions.TripleOError:
+        return False
+
+
 def mask(values: Mapping[str, Any], hidden: Collection[str]) -> dict[str, Any]:
     """Return values for showing: those with a hidden name, and encrypted ones, are masked.
 

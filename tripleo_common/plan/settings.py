@@ -210,17 +210,19 @@ def generate_passwords(
     *,
     rotate: bool = False,
     names: list[str] | None = None,
-) -> tuple[store.Committed, list[str]]:
+) -> tuple[store.Committed, list[str], list[str]]:
     """Make the passwords that a plan does not have yet; existing ones stay.
 
     Those that a deployed stack has already are taken over.
 
     :param rotate: make new ones in the place of existing ones as well.
     :param names: which to rotate; all that may be if there are none.
-    :returns: what was committed, and the names of the passwords that are new.
+    :returns: what was committed, the names of the passwords that are new, and of those among them
+        that have no effect, for the plan's parameters set them.
     :raises InputInvalid: a named password is not there, or must not be rotated.
     """
     made: list[str] = []
+    overridden: list[str] = []
     stack = heat.stack_parameters(plans.cloud, plan)
 
     def edit(candidate: Candidate) -> None:
@@ -235,9 +237,10 @@ def generate_passwords(
             fresh = passwords.rotate(existing, names)
             candidate.variables["passwords"].update(fresh)
             made[:] = sorted({*made, *fresh})
+        overridden[:] = sorted(_values(candidate, "parameter_defaults").keys() & set(made))
 
     committed = plans.change(plan, change, edit)
-    return committed, made
+    return committed, made, overridden
 
 
 def get_passwords(
