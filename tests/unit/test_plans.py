@@ -1298,6 +1298,26 @@ class Scans(WithPlans):
         candidate = self.plans.candidate(self.plans.read("plan"))
         self.assertEqual(0, candidate.given.fresh)
 
+    def test_a_process_that_knows_the_templates_of_another_plan_keeps_them_for_this_one(self):
+        self.made_plan()
+        self.swift.containers["second"] = dict(encoded(FILES))
+        self.plans.create("second", change(action="tripleo.plan.create"))
+        archived = self.swift.containers["second.revisions"]
+        self.assertTrue([path for path in archived if path.startswith("answers/scans-")])
+
+    def test_a_change_of_settings_stores_nothing_of_the_templates(self):
+        self.made_plan()
+        before = {path for path in self.archived if path.startswith("answers/scans-")}
+        requests = len(self.swift.sent)
+
+        def edit(candidate):
+            candidate.variables["parameter_defaults"] = {"A": "x"}
+
+        self.plans.change("plan", change(), edit)
+        written = [r for r in self.swift.sent[requests:] if r.method == "PUT"]
+        self.assertEqual([], [r.url for r in written if "scans-" in r.url])
+        self.assertEqual(before, {p for p in self.archived if p.startswith("answers/scans-")})
+
     def test_a_damaged_or_lost_answer_is_made_up_for(self):
         self.made_plan()
         whole = self.plans.candidate(self.plans.read("plan")).given

@@ -28,8 +28,7 @@ from tripleo_common.plan.changes import Change
 LOG = logging.getLogger(__name__)
 
 _SCANS: memory.Memory[tuple[str, str], dict[references.ScanKey, references.Scan]] = memory.Memory(8)
-"""URL of an archive and digest of templates, to what it says of these: nothing, where this process
-has read them itself."""
+"""URL of an archive and digest of templates, to what it says of these."""
 
 _ATTEMPTS = 3
 """How often a change is made anew because a client wrote to the plan past its lock."""
@@ -325,13 +324,14 @@ class Plans:
 
     @staticmethod
     def _remember(target: store.Store, candidate: Candidate) -> None:
-        """Keep for others what had to be read, except what clients have put inline."""
-        given = candidate.given
-        if not given.fresh:
+        """Keep for others what was found, except in what clients have put inline."""
+        scans = {k: scan for k, scan in candidate.given.scans.items() if k[1] in candidate.files}
+        if scans.keys() <= candidate.scans.keys():
             return
-        scans = {key: scan for key, scan in given.scans.items() if key[1] in candidate.files}
+        key = candidate.templates_id
         try:
-            target.archive.keep_answer("scans", candidate.templates_id, references.dump(scans))
+            target.archive.keep_answer("scans", key, references.dump(scans))
+            _SCANS.put((target.archive.url, key), scans)
         # It only saves time.
         except Exception:
             LOG.exception("Plan %s: what its templates refer to could not be kept", target.plan)
