@@ -8,6 +8,7 @@ from cryptography import fernet
 from oslo_config import fixture as config_fixture
 
 from tripleo_common import config
+from tripleo_common.plan import archive, memory, plans, references, settings
 
 
 class TestCase(testtools.TestCase):
@@ -21,6 +22,16 @@ class TestCase(testtools.TestCase):
         config.options()
         self._config = self.useFixture(config_fixture.Config())
         self.log = self.useFixture(fixtures.FakeLogger())
+
+    def start_executor(self):
+        """Let everything from now on be done by a process that has read nothing yet."""
+        for module, name in (
+            (archive, "_FILES"),
+            (references, "_MEMORY"),
+            (plans, "_SCANS"),
+            (settings, "_TREES"),
+        ):
+            self.useFixture(fixtures.MockPatchObject(module, name, memory.Memory(8)))
 
     def use_keys(self, *keys):
         """Configure a file of encryption keys, newest first; one is made if none is given."""

@@ -227,6 +227,7 @@ class WithPlan(base.TestCase):
 
     def setUp(self):
         super().setUp()
+        self.start_executor()
         self.use_keys(KEY)
         # Threads, and keys of passphrases, take more time than all the rest.
         self.set_options(transfer_threads=1)

@@ -10,7 +10,7 @@ from cryptography import fernet
 
 from tests.unit import fake_heat
 from tripleo_common import exceptions
-from tripleo_common.plan import changes, history, lock, memory, secrets, settings, tarball
+from tripleo_common.plan import changes, history, lock, secrets, settings, tarball
 
 CANARY = "canary-51b7e0c4"
 PASSPHRASE = "a passphrase to carry"
@@ -328,9 +328,7 @@ class Diff(WithHistory):
         stored = self.swift.containers["plan.revisions"]
         record = json.loads(stored["revisions/00000001.json"])
         stored[f"files/{record['files']}.tar.gz"] = b"damaged"
-        self.useFixture(
-            fixtures.MonkeyPatch("tripleo_common.plan.archive._FILES", memory.Memory(4))
-        )
+        self.start_executor()
         error = self.assertRaises(exceptions.RevisionCorrupt, self.diff, 1, 4)
         self.assertEqual(1, error.revision)
 

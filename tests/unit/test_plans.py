@@ -15,7 +15,6 @@ from tripleo_common import exceptions
 from tripleo_common.plan import candidate as candidates
 from tripleo_common.plan import (
     container,
-    memory,
     plans,
     render,
     secrets,
@@ -90,11 +89,6 @@ class WithPlans(base.TestCase):
         opened = self.cloud.open()
         self.plans = plans.Plans(opened, opened)
         self.swift.containers["plan"] = encoded(FILES)
-
-    def start_executor(self):
-        """Let everything from now on be done by a process that has read nothing yet."""
-        for name in ("archive._FILES", "references._MEMORY", "plans._SCANS"):
-            self.useFixture(fixtures.MonkeyPatch(f"tripleo_common.plan.{name}", memory.Memory(8)))
 
     @property
     def objects(self):

@@ -302,6 +302,7 @@ class Validation(WithParameters):
         )
         for number, content in enumerate(damaged, 2):
             archive[path] = content
+            self.start_executor()
             self.assertEqual(wanted, self.get(), content[:40])
             self.assertEqual(number, self.asked)
 

@@ -14,6 +14,7 @@ from tripleo_common import exceptions
 from tripleo_common.plan import (
     capabilities,
     heat,
+    memory,
     parameters,
     passwords,
     profiles,
@@ -27,6 +28,9 @@ from tripleo_common.plan.plans import Plans
 
 _DECLARED = re.compile(r"^ +(\w+):[ \t]*$", re.MULTILINE)
 """How templates declare parameters, among other things."""
+
+_TREES: memory.Memory[tuple[str, str], dict[str, Any]] = memory.Memory(2)
+"""URL of an archive and digest of what was asked, to Heat's answer, which can have some MiB."""
 
 _WORDS = 2000
 """How much of what Heat says is told."""
@@ -276,8 +280,9 @@ def get_passwords(
 def _tree(plans: Plans, target: store.Store, candidate: Candidate) -> dict[str, Any]:
     """Return Heat's answer on a candidate, masked; from the archive if it is there."""
     key = _key(plans, candidate)
-    known = target.archive.answer("parameters", key)
+    known = _TREES.get((target.archive.url, key)) or target.archive.answer("parameters", key)
     if isinstance(known, dict):
+        _TREES.put((target.archive.url, key), known)
         return known
     try:
         answer = heat.validate(plans.cloud, candidate.given)
@@ -287,6 +292,7 @@ def _tree(plans: Plans, target: store.Store, candidate: Candidate) -> dict[str, 
         raise exceptions.ServiceRefused("orchestration", 400, told[:_WORDS]) from None
     tree = parameters.mask_tree(answer, candidate.hidden)
     target.archive.keep_answer("parameters", key, tree)
+    _TREES.put((target.archive.url, key), tree)
     return tree
 
 
