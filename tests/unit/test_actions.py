@@ -3,6 +3,7 @@ import inspect
 import json
 
 import ddt
+import fixtures
 import requests
 from mistral_lib import actions as mistral_actions
 from mistral_lib import serialization
@@ -22,6 +23,7 @@ from tripleo_common.actions import (
     swift,
     templates,
 )
+from tripleo_common.plan import store
 
 ENTRIES = {
     entry.name: entry
@@ -397,6 +399,7 @@ class Changes(WithActions):
         self.assertEqual("plan", json.loads(started["input"])["container"])
 
     def test_plan_of_the_default_templates_is_whole_before_it_is_synced(self):
+        self.useFixture(fixtures.MockPatchObject(store, "AT_ONCE", 0))
         self.swift.containers.clear()
         result = self.good(plan.Create("new", use_default_templates=True, sync=False))
         self.assertEqual({"revision": 1, "synced": False}, result)

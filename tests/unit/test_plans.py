@@ -775,6 +775,7 @@ class DirectWrites(WithPlans):
         self.assertEqual(before, self.objects)
 
     def test_they_count_while_the_container_is_not_yet_in_line(self):
+        self.useFixture(fixtures.MockPatchObject(store, "AT_ONCE", 0))
         self.swift.containers.clear()
         self.plans.create("plan", change(), files=encoded(FILES), sync=False)
         self.assertNotIn("environments/ha.yaml", self.objects)
@@ -806,6 +807,7 @@ class DirectWrites(WithPlans):
         self.assert_in_line()
 
     def test_plan_is_whole_before_its_container_is(self):
+        self.useFixture(fixtures.MockPatchObject(store, "AT_ONCE", 0))
         self.swift.containers.clear()
         committed = self.plans.create("plan", change(), files=encoded(FILES), sync=False)
         self.assertFalse(committed.synced)
@@ -1282,6 +1284,17 @@ class Unreachable(WithPlans):
         self.swift.on("GET", "/plan", down)
         self.assertRaises(requests.exceptions.ConnectionError, self.commit)
         self.assertEqual(before, self.state())
+
+
+class AtOnce(WithPlans):
+    def test_a_small_plans_container_shows_all_when_its_creation_ends(self):
+        committed = self.plans.create("plan", change(), sync=False)
+        self.assertTrue(committed.synced)
+        self.assert_in_line()
+
+    def test_a_large_ones_does_not(self):
+        self.useFixture(fixtures.MockPatchObject(store, "AT_ONCE", len(MADE) - 1))
+        self.assertFalse(self.plans.create("plan", change(), sync=False).synced)
 
 
 class Scans(WithPlans):

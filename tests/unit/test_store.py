@@ -5,6 +5,7 @@ import threading
 import time
 
 import ddt
+import fixtures
 
 from tests.unit import fakes, test_plans
 from tests.unit.test_plans import change, nothing, setting
@@ -218,6 +219,7 @@ class Killed(test_plans.WithPlans):
             self.assertLessEqual(set(self.mistral.environments), {"plan.lock"}, where)
 
     def test_sync(self):
+        self.useFixture(fixtures.MockPatchObject(store, "AT_ONCE", 0))
         self.plans.delete("plan", change())
         files = test_plans.encoded({**test_plans.FILES, "e/1": "1", "e/2": "2"})
         self.plans.create("plan", change(), files=files, sync=False)

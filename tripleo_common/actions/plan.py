@@ -23,8 +23,9 @@ class Create(base.ChangeAction):
     """Make a plan of the templates in its container, of the default ones, or of a source_url.
 
     Also from a directory or tarball of the executor (templates_path). An exported plan's secrets
-    come along if its passphrase is given. With sync false the container gets the files that clients
-    read by name, and tripleo.plan.sync is to be called for the others; the plan is usable at once.
+    come along if its passphrase is given. With sync false a container of many files gets those
+    that clients read by name, and tripleo.plan.sync is to be called for the others; the plan is
+    usable at once.
     Result: revision and synced (whether the container shows all files).
     """
 

@@ -126,7 +126,8 @@ class Plans:
         :param files: its files; if None, those that are in its container.
         :param variables: ``parameter_defaults`` and ``passwords`` that it gets besides what its
             files say, where it comes from another plan.
-        :param sync: put all files into the container; if not, those that clients read by name.
+        :param sync: put all files into the container; if not, and they are many, those that clients
+            read by name.
         :raises PlanExists: there is a plan of that name, or with ``files`` a container.
         :raises TripleOError: the templates are wrong, each in its own way.
         """

@@ -38,6 +38,9 @@ CLIENT_FILES = (
 )
 """Files that clients read from a plan's container by name."""
 
+AT_ONCE = 200
+"""Files that the creation of a plan puts into its container in any case: a second's work."""
+
 SLICE = 100
 """Files that are written to a container before the lock is looked at again."""
 
@@ -150,8 +153,8 @@ class Store:
         :param state: what the candidate was made from; None makes a new plan.
         :param what: what changes, for the history.
         :param look: what the container lists, where there is no state.
-        :param sync: put all files of a new plan into its container; if not, then only those that
-            clients read by name, and :meth:`sync` is to be called for the others.
+        :param sync: put all files of a new plan into its container; if not, and they are many, then
+            only those that clients read by name, and :meth:`sync` is to be called for the others.
         :raises PlanChanged: somebody wrote the environment directly since ``state`` was read, or
             took the lock over. The plan is as they left it.
         :raises PlanExists: a new plan's environment is there already.
@@ -176,6 +179,7 @@ class Store:
         self.archive.create()
         if not state or files.id != state.base.id:
             self.archive.write_files(files)
+        supersedes = _supersedes(listed, files.hashes)
         self.archive.write_record(
             number,
             {
@@ -188,7 +192,7 @@ class Store:
                 "what": dict(what),
                 "files": files.id,
                 "environment": {k: v for k, v in content.items() if k not in DERIVED},
-                "supersedes": _supersedes(listed, files.hashes),
+                "supersedes": supersedes,
             },
         )
         stored = {
@@ -211,7 +215,8 @@ class Store:
             ]
             committed = self._synced(committed, held, changed, SLICE)
         else:
-            committed = self._synced(committed, held, CLIENT_FILES, None if sync else 0)
+            at_once = sync or len(supersedes) <= AT_ONCE
+            committed = self._synced(committed, held, CLIENT_FILES, None if at_once else 0)
         self._prune(number)
         return committed
 
