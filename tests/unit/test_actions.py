@@ -256,7 +256,7 @@ class Boundary(WithActions):
             raise requests.exceptions.ConnectionError(request=request)
 
         self.cloud.heat.on("GET", "", down)
-        error = self.error(plan.Delete("plan"))
+        error = self.error(stack.Delete("plan"))
         self.assertEqual("ServiceUnavailable", error["type"])
         self.assertEqual("orchestration", error["details"]["service"])
         self.assertEqual("http://heat.regionone.test:8004", error["details"]["url"])

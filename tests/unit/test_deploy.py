@@ -1,5 +1,6 @@
+import json
+
 import ddt
-from heatclient import exc as heat_exc
 from swiftclient import exceptions as swift_exc
 
 from tests.unit import test_plans
@@ -149,8 +150,19 @@ class Deploy(test_plans.WithPlans):
 
     def test_refusal_of_the_templates_is_heats_own_word(self):
         self.heat.fail("POST", "/stacks", 400, '{"error": {"message": "Property error"}}')
-        error = self.assertRaises(heat_exc.HTTPBadRequest, self.deploy)
-        self.assertIn("Property error", str(error))
+        error = self.assertRaises(exceptions.ServiceRefused, self.deploy)
+        self.assertIn("Property error", error.message)
+
+    @ddt.data("POST", "PUT")
+    def test_refusal_of_heat_does_not_show_secrets(self, method):
+        if method == "PUT":
+            self.exists("CREATE_COMPLETE")
+        self.variables["parameter_defaults"]["Hidden"] = "canary-refused-0b5e"
+        words = "Hidden: canary-refused-0b5e does not match"
+        self.heat.fail(method, "/stacks", 400, json.dumps({"error": {"message": words}}))
+        error = self.assertRaises(exceptions.ServiceRefused, self.deploy)
+        self.assertIn("does not match", error.message)
+        self.assertNotIn("canary-refused", error.message)
 
     def test_wrong_plan_does_not_reach_heat(self):
         self.objects["overcloud.j2.yaml"] = b"{{ nope }}"
@@ -209,7 +221,7 @@ class Deploy(test_plans.WithPlans):
 
     def test_refused_deploy_leaves_no_mark_and_no_lock(self):
         self.heat.fail("POST", "/stacks", 400, '{"error": {"message": "Property error"}}')
-        self.assertRaises(heat_exc.HTTPBadRequest, self.deploy)
+        self.assertRaises(exceptions.ServiceRefused, self.deploy)
         self.assertEqual([], self.deployed())
         self.assertNotIn("plan.lock", self.mistral.environments)
 

@@ -1286,6 +1286,19 @@ class Unreachable(WithPlans):
         self.assertEqual(before, self.state())
 
 
+class DeletedInUse(WithPlans):
+    def test_what_is_against_it_is_asked_when_the_plan_is_locked(self):
+        self.made_plan()
+
+        def check():
+            self.assertIn("plan.lock", self.mistral.environments)
+            raise exceptions.StackInUse("plan", "1", "CREATE_IN_PROGRESS")
+
+        before = self.state()
+        self.assertRaises(exceptions.StackInUse, self.plans.delete, "plan", change(), check)
+        self.assertEqual(before, self.state())
+
+
 class AtOnce(WithPlans):
     def test_a_small_plans_container_shows_all_when_its_creation_ends(self):
         committed = self.plans.create("plan", change(), sync=False)

@@ -38,6 +38,8 @@ class Create(base.ChangeAction):
     sync: bool = True
 
     def perform(self, request: base.Request) -> dict[str, Any]:
+        # A name that cannot be is refused before anything is fetched for it.
+        request.plans.open(self.container)
         files = _source(request, self.source_url, self.templates_path, self.use_default_templates)
         variables: dict[str, Any] = {}
         if files is not None:
@@ -94,9 +96,11 @@ class Delete(base.ChangeAction):
     container: str
 
     def perform(self, request: base.Request) -> None:
-        plan = request.plans.open(self.container).plan
-        stacks.check_unused(request.cloud, plan)
-        request.plans.delete(plan, self.change(request))
+        request.plans.delete(
+            self.container,
+            self.change(request),
+            lambda: stacks.check_unused(request.cloud, self.container),
+        )
 
 
 class Sync(base.ChangeAction):

@@ -9,6 +9,7 @@ from heatclient import exc as heat_exc
 
 from tripleo_common import exceptions
 from tripleo_common.deployment import stacks, states
+from tripleo_common.plan import heat as heat_of_plan
 from tripleo_common.plan import lock
 from tripleo_common.plan.candidate import Candidate
 from tripleo_common.plan.changes import Change
@@ -49,6 +50,7 @@ def deploy(
         finished: list[Candidate] = []
         committed = plans.change_held(target, change, held, lambda _: None, finished.append)
         candidate = finished[-1] if finished else plans.candidate(target.read())
+        held.check()
         accepted = _send(
             plans, candidate, timeout, skip_deploy_identifier, identifier or str(int(time.time()))
         )
@@ -99,15 +101,18 @@ def _send(
         "timeout_mins": timeout,
         "tags": f"tripleo-request-{identifier}",
     }
+    refusals = heat_of_plan.refusals(given, candidate.hidden)
     if before:
         try:
-            heat.update(before.id, **fields)
+            with refusals:
+                heat.update(before.id, **fields)
         except heat_exc.HTTPConflict as error:
             raise _busy(plans, plan) from error
         stacks.wait_until_begun(plans.cloud, before)
         return _accepted(plan, before.id, action)
     try:
-        created = heat.create(disable_rollback=True, **fields)
+        with refusals:
+            created = heat.create(disable_rollback=True, **fields)
     except heat_exc.HTTPConflict as error:
         raise _busy(plans, plan) from error
     return _accepted(plan, created["stack"]["id"], action)

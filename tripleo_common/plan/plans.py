@@ -179,11 +179,11 @@ class Plans:
             candidate.finish()
             if look is None:
                 target.container.create()
-                undo.callback(_tidy, target.container.delete, target)
+                undo.callback(_tidy, target.container.delete, target, held)
             elif look.revision is not None:
                 # It is left of an earlier plan of that name.
                 target.container.mark_revision(None)
-            undo.callback(_tidy, target.archive.delete, target)
+            undo.callback(_tidy, target.archive.delete, target, held)
             # What an earlier plan of that name may have left is not this one's history.
             target.archive.delete()
             committed = self._commit(target, None, candidate, change, held, look=look, sync=sync)
@@ -298,19 +298,23 @@ class Plans:
                     return True
         return False
 
-    def delete(self, plan: str, change: Change) -> None:
+    def delete(self, plan: str, change: Change, check: Callable[[], object] | None = None) -> None:
         """Remove a plan: its environment, files, containers.
 
-        Whether it has a stack is for the caller to know. A half-made or half-deleted plan is
-        removed as well.
+        A half-made or half-deleted plan is removed as well.
 
+        :param check: raises what is against it, such as a stack; called when the plan is locked,
+            for a deployment may be what the lock was waited for.
         :raises PlanNotFound: nothing of that name is there.
         """
         target = self.open(plan)
         # A container that is neither marked nor has an environment holds somebody's other data.
         if not target.exists() and not target.is_left():
             raise exceptions.PlanNotFound(plan, self.names())
-        with lock.hold(self.home, plan, change):
+        with lock.hold(self.home, plan, change) as held:
+            if check:
+                check()
+            held.check()
             target.delete()
 
     @staticmethod
@@ -358,9 +362,11 @@ class Plans:
         return committed
 
 
-def _tidy(work: Callable[[], object], target: store.Store) -> None:
+def _tidy(work: Callable[[], object], target: store.Store, held: lock.Lock) -> None:
     """Undo a part of a creation; it must not hide the error that made it necessary."""
     try:
+        # Whoever took the lock over may be making the plan of what is there.
+        held.check()
         # The environment may have been made although we were told that it was not.
         if not target.exists():
             work()

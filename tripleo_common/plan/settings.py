@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from heatclient import exc as heat_exc
-
 from tripleo_common import exceptions
 from tripleo_common.plan import (
     capabilities,
@@ -20,7 +18,6 @@ from tripleo_common.plan import (
     profiles,
     secrets,
     store,
-    yaml_files,
 )
 from tripleo_common.plan.candidate import Candidate
 from tripleo_common.plan.changes import Change
@@ -31,9 +28,6 @@ _DECLARED = re.compile(r"^ +(\w+):[ \t]*$", re.MULTILINE)
 
 _TREES: memory.Memory[tuple[str, str], dict[str, Any]] = memory.Memory(2)
 """URL of an archive and digest of what was asked, to Heat's answer, which can have some MiB."""
-
-_WORDS = 2000
-"""How much of what Heat says is told."""
 
 
 def get_capabilities(plans: Plans, plan: str) -> dict[str, Any]:
@@ -284,12 +278,8 @@ def _tree(plans: Plans, target: store.Store, candidate: Candidate) -> dict[str, 
     if isinstance(known, dict):
         _TREES.put((target.archive.url, key), known)
         return known
-    try:
+    with heat.refusals(candidate.given, candidate.hidden):
         answer = heat.validate(plans.cloud, candidate.given)
-    except heat_exc.HTTPBadRequest as error:
-        # Heat names the values that it refuses, secret ones as well.
-        told = parameters.mask_text(str(error), _secret_values(candidate))
-        raise exceptions.ServiceRefused("orchestration", 400, told[:_WORDS]) from None
     tree = parameters.mask_tree(answer, candidate.hidden)
     target.archive.keep_answer("parameters", key, tree)
     _TREES.put((target.archive.url, key), tree)
@@ -330,15 +320,3 @@ def _values(candidate: Candidate, key: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise exceptions.FileInvalid("the plan's environment", f"{key} must hold a mapping")
     return values
-
-
-def _secret_values(candidate: Candidate) -> list[Any]:
-    """Return the values of all hidden parameters that Heat is given."""
-    found = []
-    for name in candidate.given.environment_files:
-        document = yaml_files.load_mapping(candidate.given.files[name], name)
-        for key in ("parameter_defaults", "parameters"):
-            values = document.get(key)
-            if isinstance(values, dict):
-                found += [value for each, value in values.items() if each in candidate.hidden]
-    return found
