@@ -133,6 +133,52 @@ OPTIONS = [
         min=1,
         help="Seconds that fetching templates from a source_url may take.",
     ),
+    cfg.StrOpt(
+        "cacert",
+        help="File with the certificates of authorities that TLS connections to the own cloud are "
+        "checked against, and those to a target that comes without certificates of its own. "
+        "Without it what Mistral is configured with (cafile of keystone_authtoken), or the "
+        "system's.",
+    ),
+    cfg.BoolOpt(
+        "insecure",
+        default=False,
+        help="Do not check certificates of the own cloud. Every action then logs a warning.",
+    ),
+    cfg.BoolOpt(
+        "multi_cloud",
+        default=False,
+        help="Whether a request may give a target cloud to run against (headers X-Target-*, "
+        "options --os-target-* of the mistral command). For the gate in front of Mistral's API.",
+    ),
+    cfg.ListOpt(
+        "allowed_auth_uris",
+        default=[],
+        help="Authentication URLs that a request may give as its target's. None by default.",
+    ),
+    cfg.BoolOpt(
+        "allow_any_auth_uri",
+        default=False,
+        help="Let a request give any authentication URL as its target's. Whoever may start a "
+        "workflow can then let executors connect to any address.",
+    ),
+    cfg.ListOpt(
+        "modules_support_region",
+        default=["heat", "swift", "glance", "ironic", "ironic_inspector", "mistral"],
+        help="Modules whose generated OpenStack actions have the input action_region. Keystone is "
+        "not among them, for its regions share it.",
+    ),
+    cfg.StrOpt(
+        "openstack_actions_prefix",
+        default="openstack.",
+        help="What the names of the generated OpenStack actions begin with, as in "
+        "openstack.heat.stacks_list. Empty takes the plain names over, also from mistral-extra.",
+    ),
+    cfg.StrOpt(
+        "openstack_actions_mapping",
+        help="File that says which OpenStack actions are generated from which methods of which "
+        "clients, in the place of the one that comes with the package.",
+    ),
 ]
 
 

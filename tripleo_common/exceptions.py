@@ -402,6 +402,131 @@ class DeadlineExceeded(TripleOError):
         )
 
 
+class PlacementNotChosen(TripleOError):
+    """A plan has several placements, and nothing says which one is meant."""
+
+    def __init__(self, plan: str, placements: Iterable[str]) -> None:
+        """Name the plan and its placements."""
+        names = list(placements)
+        super().__init__(
+            f"Plan {plan} has several placements: {', '.join(names)}. Choose one with the inputs "
+            "action_region and, where it is in another cloud, cloud.",
+            plan=plan,
+            placements=names,
+        )
+
+
+class PlacementNotFound(TripleOError):
+    """A plan has no placement in the cloud and region that a call names."""
+
+    def __init__(self, plan: str, placement: str, placements: Iterable[str]) -> None:
+        """Name the plan, what was asked for and the plan's placements."""
+        names = list(placements)
+        super().__init__(
+            f"Plan {plan} has no placement in {placement}. Its placements: {', '.join(names)}. "
+            "Name one of them (inputs action_region and cloud), or add that one "
+            "(tripleo.plan.add_placement).",
+            plan=plan,
+            placement=placement,
+            placements=names,
+        )
+
+
+class PlacementTaken(TripleOError):
+    """A plan cannot be placed somewhere, for something is there already."""
+
+    def __init__(self, plan: str, placement: str, what: str) -> None:
+        """Name the plan, the place and what is there."""
+        super().__init__(
+            f"Plan {plan} cannot be placed in {placement}: {what} of that name is there already. "
+            "Remove it, or name another region or cloud.",
+            plan=plan,
+            placement=placement,
+            what=what,
+        )
+
+
+class PlacementInUse(TripleOError):
+    """A placement cannot be taken from its plan."""
+
+    def __init__(self, plan: str, placement: str, problem: str) -> None:
+        """Name the plan, the placement and what is against it, with what to do first."""
+        super().__init__(
+            f"Placement {placement} of plan {plan} stays: {problem}",
+            plan=plan,
+            placement=placement,
+        )
+
+
+class PlacementStale(TripleOError):
+    """A placement did not get the plan's last revisions."""
+
+    def __init__(self, plan: str, placement: str, revision: int, current: int) -> None:
+        """Name the plan, the placement, the revision that it has and the plan's."""
+        super().__init__(
+            f"Placement {placement} of plan {plan} is stale: it has revision {revision}, the plan "
+            f"is at {current}. Bring it up with tripleo.plan.sync, then try again.",
+            plan=plan,
+            placement=placement,
+            revision=revision,
+            current=current,
+        )
+
+
+class TargetInvalid(TripleOError):
+    """The target cloud that a request gives is not described as it must be."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        """Name the header and what is wrong with it; never its value, which may be secret."""
+        super().__init__(f"{name} {problem}", name=name)
+
+
+class TargetNotAllowed(TripleOError):
+    """This service does not let requests run against that target cloud, or against any."""
+
+
+class TargetLost(TripleOError):
+    """An action belongs to a target cloud that it does not know any more."""
+
+
+class CertificateInvalid(TripleOError):
+    """Something is not the PEM certificates that it must be."""
+
+    def __init__(self, what: str, problem: str) -> None:
+        """Name what holds them and the problem."""
+        super().__init__(f"{what} {problem}", what=what)
+
+
+class CredentialsLost(TripleOError):
+    """Mistral runs an action without the token of the request that it belongs to."""
+
+    def __init__(self) -> None:
+        """Say why that may be, and what to do."""
+        super().__init__(
+            "This action came without the token of the request that it belongs to, as after a "
+            "lost heartbeat of an executor. Start the workflow again, or rerun its task."
+        )
+
+
+class RegionsFailed(TripleOError):
+    """Of the regions that were worked on, some failed or were left out."""
+
+    def __init__(self, done: str, results: list[dict[str, Any]]) -> None:
+        """Name those that failed and those that were not begun.
+
+        :param done: what was to be done, such as "Deploying plan demo".
+        :param results: of each region, with ``name``, ``state`` and ``message``.
+        """
+        bad = [result for result in results if result["state"] != "DEPLOYED"]
+        told = "; ".join(f"{result['name']}: {result['message']}" for result in bad[:10])
+        more = f"; and {len(bad) - 10} more" if len(bad) > 10 else ""
+        super().__init__(
+            f"{done} succeeded in {len(results) - len(bad)} of {len(results)} regions. "
+            f"{told}{more}",
+            results=results,
+        )
+
+
 class StackNotFound(TripleOError):
     """There is no stack of that name."""
 

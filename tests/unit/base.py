@@ -7,8 +7,8 @@ import testtools
 from cryptography import fernet
 from oslo_config import fixture as config_fixture
 
-from tripleo_common import config
-from tripleo_common.plan import archive, memory, plans, references, settings
+from tripleo_common import config, memory
+from tripleo_common.plan import archive, plans, references, settings
 
 
 class TestCase(testtools.TestCase):

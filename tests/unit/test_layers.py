@@ -8,15 +8,20 @@ from tests.unit import base
 
 ROOT = pathlib.Path(tripleo_common.__file__).parent
 
+GROUND = {"config", "exceptions", "memory", "vault"}
 BELOW = {
-    "actions": {"plan", "deployment", "baremetal", "validations", "clouds", "config", "exceptions"},
-    "deployment": {"plan", "clouds", "config", "exceptions"},
-    "baremetal": {"clouds", "config", "exceptions"},
-    "validations": {"clouds", "config", "exceptions"},
-    "plan": {"clouds", "config", "exceptions"},
-    "clouds": {"config", "exceptions"},
-    "undercloud": {"config", "exceptions"},
+    "actions": {"plan", "deployment", "baremetal", "validations", "clouds", *GROUND},
+    "gate": {"clouds", *GROUND},
+    "deployment": {"plan", "clouds", *GROUND},
+    "baremetal": {"clouds", *GROUND},
+    "validations": {"clouds", *GROUND},
+    "plan": {"clouds", *GROUND},
+    "clouds": GROUND,
+    # Its Mistral serves the gate.
+    "undercloud": {"gate", "config", "exceptions"},
     "expressions": {"config", "exceptions"},
+    "vault": {"config", "exceptions"},
+    "memory": set(),
     "config": set(),
     "exceptions": set(),
 }

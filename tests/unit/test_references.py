@@ -4,8 +4,8 @@ import ddt
 import fixtures
 
 from tests.unit import base
-from tripleo_common import exceptions
-from tripleo_common.plan import memory, references, yaml_files
+from tripleo_common import exceptions, memory
+from tripleo_common.plan import references, yaml_files
 
 HOT = "heat_template_version: 2021-04-16\n"
 

@@ -21,8 +21,8 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tripleo_common import clouds, config, exceptions
-from tripleo_common.plan import container, memory, tarball
+from tripleo_common import clouds, config, exceptions, memory
+from tripleo_common.plan import container, tarball
 
 SUFFIX = ".revisions"
 """No plan's name has a dot."""

@@ -7,13 +7,12 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tripleo_common import clouds, exceptions
+from tripleo_common import clouds, exceptions, memory
 from tripleo_common.plan import (
     archive,
     container,
     heat,
     lock,
-    memory,
     names,
     references,
     revisions,

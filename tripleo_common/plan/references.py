@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from tripleo_common import exceptions
-from tripleo_common.plan import memory, names, parameters, yaml_files
+from tripleo_common import exceptions, memory
+from tripleo_common.plan import names, parameters, yaml_files
 
 _TEMPLATE_SUFFIXES = (".yaml", ".template")
 _REGISTRY_DIRECTIVES = ("hooks", "restricted_actions")

@@ -8,11 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tripleo_common import exceptions
+from tripleo_common import exceptions, memory
 from tripleo_common.plan import (
     capabilities,
     heat,
-    memory,
     parameters,
     passwords,
     profiles,
