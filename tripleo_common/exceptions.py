@@ -508,6 +508,20 @@ class CredentialsLost(TripleOError):
         )
 
 
+class DeploymentStopped(TripleOError):
+    """So many regions have failed that no further one is begun."""
+
+    def __init__(self, failed: Iterable[str], limit: int) -> None:
+        """Name those that failed, and the limit."""
+        names = sorted(failed)
+        super().__init__(
+            f"It was not begun, because {len(names)} of the other regions have failed "
+            f"({one_of(names)}), and max_failures is {limit}.",
+            failed=names,
+            limit=limit,
+        )
+
+
 class RegionsFailed(TripleOError):
     """Of the regions that were worked on, some failed or were left out."""
 

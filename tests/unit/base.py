@@ -8,6 +8,7 @@ from cryptography import fernet
 from oslo_config import fixture as config_fixture
 
 from tripleo_common import config, memory
+from tripleo_common.clouds import clouds, sessions
 from tripleo_common.plan import archive, plans, references, settings
 
 
@@ -30,6 +31,8 @@ class TestCase(testtools.TestCase):
             (references, "_MEMORY"),
             (plans, "_SCANS"),
             (settings, "_TREES"),
+            (sessions, "_KEPT"),
+            (clouds, "_TARGETS"),
         ):
             self.useFixture(fixtures.MockPatchObject(module, name, memory.Memory(8)))
 

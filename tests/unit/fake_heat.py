@@ -247,8 +247,7 @@ class WithPlan(base.TestCase):
         self.open()
 
     def open(self, **more):
-        opened = self.cloud.open(**more)
-        self.plans = plans.Plans(opened, opened)
+        self.plans = plans.Plans(self.cloud.reach(**more))
 
     def make_plan(self, *, anew=False):
         """Make the plan; unless it is to be made anew, it is a copy of the first one."""

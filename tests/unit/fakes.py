@@ -514,6 +514,9 @@ class Cloud(fixtures.Fixture):
             "action_execution_id": f"action-{next(self._runs)}",
             **(execution or {}),
         }
+        started = ids.get("workflow_execution_id")
+        if started:
+            self.mistral.executions.setdefault(started, {"id": started, "params": "{}"})
         return mistral_context.ActionContext(
             self.security(**more), mistral_context.ExecutionContext(**ids)
         )
@@ -527,9 +530,13 @@ class Cloud(fixtures.Fixture):
             sleep=self.clock.sleep,
         )
 
+    def reach(self, seconds=600.0, execution=None, **more):
+        """Return the clouds that a request reaches."""
+        return clouds.Clouds(self.security(**more), execution, self.deadline(seconds))
+
     def open(self, seconds=600.0, **more):
         """Open the cloud as an action does."""
-        return clouds.open_home(self.security(**more), self.deadline(seconds))
+        return self.reach(seconds, **more).open()
 
     def keystone(self):
         """Let Keystone answer as well."""

@@ -272,8 +272,10 @@ class Boundary(WithActions):
         self.assertIsNone(self.good(plan.CreateContainer("plan")))
         self.cloud.swift.containers["plan"] = test_plans.encoded(test_plans.FILES)
         self.assertEqual({"revision": 1, "synced": True}, self.good(plan.Create("plan")))
-        self.assertEqual({"revision": 1, "changed": False}, self.good(plan.Update("plan")))
-        self.assertIsNone(self.good(plan.Sync("plan")))
+        self.assertEqual(
+            {"revision": 1, "changed": False, "stale": []}, self.good(plan.Update("plan"))
+        )
+        self.good(plan.Sync("plan"))
         self.assertIsNone(self.good(plan.Delete("plan")))
 
 
@@ -404,7 +406,10 @@ class Changes(WithActions):
         result = self.good(plan.Create("new", use_default_templates=True, sync=False))
         self.assertEqual({"revision": 1, "synced": False}, result)
         self.assertTrue(self.good(roles.List("new")))
-        self.assertIsNone(self.good(plan.Sync("new")))
+        self.assertEqual(
+            [{"placement": "regionOne", "state": "synced", "message": ""}],
+            self.good(plan.Sync("new"))["placements"],
+        )
         self.assertTrue(self.good(plan.Show("new"))["synced"])
 
 

@@ -11,7 +11,7 @@ from tripleo_common.plan import archive
 class Archive(test_plans.WithPlans):
     def setUp(self):
         super().setUp()
-        self.archive = archive.Archive(self.plans.cloud, "plan")
+        self.archive = archive.Archive(self.cloud.open(), "plan")
         self.archive.create()
         self.files = archive.Files.of({"a.yaml": b"1", "d/ä.png": b"\x89\xff"})
 
@@ -47,7 +47,7 @@ class Archive(test_plans.WithPlans):
         for files in many:
             self.archive.files(files.id, 1)
         self.assertGreater(len(self.swift.requests), 4)
-        other = archive.Archive(self.plans.cloud, "other")
+        other = archive.Archive(self.cloud.open(), "other")
         self.assertRaises(exceptions.RevisionCorrupt, other.files, many[-1].id, 1)
 
     def test_hashes_are_those_that_swift_lists(self):
@@ -76,7 +76,7 @@ class Archive(test_plans.WithPlans):
         self.assertEqual({1, 12}, set(self.archive.records([1, 2, 12, 13])))
 
     def test_archive_that_is_not_there_is_empty(self):
-        none = archive.Archive(self.plans.cloud, "none")
+        none = archive.Archive(self.cloud.open(), "none")
         self.assertEqual(([], []), (none.numbers(), none.deployed()))
         self.assertIsNone(none.record(1))
         self.assertIsNone(none.answer("parameters", "key"))

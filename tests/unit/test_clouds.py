@@ -7,7 +7,7 @@ import requests
 from swiftclient import exceptions as swift_exc
 
 from tests.unit import base, fakes
-from tripleo_common import clouds, exceptions
+from tripleo_common import exceptions
 
 PASSWORD = "canary-password-91"
 CLOUDS = f"""
@@ -36,12 +36,11 @@ class WithCloud(base.TestCase):
     def setUp(self):
         super().setUp()
         self.cloud = self.useFixture(fakes.Cloud(("regionOne", "regionTwo")))
+        self.start_executor()
         self.one, self.two = (self.cloud.by_region[name] for name in self.cloud.regions)
 
     def open(self, action_region=None, cloud=None, seconds=600.0, **security):
-        return clouds.open_cloud(
-            self.cloud.security(**security), action_region, cloud, self.cloud.deadline(seconds)
-        )
+        return self.cloud.reach(seconds, **security).open(cloud, action_region)
 
 
 @ddt.ddt
@@ -107,14 +106,21 @@ class Request(WithCloud):
         self.assertEqual(3, sum(len(service.requests) for service in self.two.values()))
         self.assertEqual(0, sum(len(service.requests) for service in self.one.values()))
 
-    @ddt.data((True, None, False), (False, None, True), (False, "/ca.pem", "/ca.pem"))
+    @ddt.data(
+        ({"insecure": True}, "/ca.pem", False),
+        ({}, None, True),
+        ({}, "/ca.pem", "/ca.pem"),
+        ({"cacert": "/ours.pem"}, "/ca.pem", "/ours.pem"),
+    )
     @ddt.unpack
-    def test_certificates_are_checked_as_the_request_says(self, insecure, cacert, verify):
-        cloud = self.open("regionOne", insecure=insecure, auth_cacert=cacert)
+    def test_certificates_are_checked_as_the_options_and_mistrals_say(self, ours, cacert, verify):
+        self.set_options(**ours)
+        cloud = self.open("regionOne", auth_cacert=cacert)
         list(cloud.heat.stacks.list())
         cloud.swift().get_account()
         self.assertEqual(verify, self.one["heat"].sent[0].verify)
         self.assertEqual(verify, self.one["swift"].sent[0].verify)
+        self.assertEqual(verify is False, "option insecure" in self.log.output)
 
 
 @ddt.ddt
@@ -165,7 +171,7 @@ class Named(WithCloud):
         self.assertEqual([], self.cloud.http.request_history)
 
     def test_plan_environments_stay_in_the_cloud_of_the_request(self):
-        home = clouds.open_home(self.cloud.security(region_name="regionOne"), self.cloud.deadline())
+        home = self.cloud.reach(region_name="regionOne").home
         home.mistral.environments.list()
         self.assertEqual([], self.asked())
 

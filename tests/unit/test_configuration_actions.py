@@ -38,6 +38,9 @@ GOOD = {
 CHANGES = [cls for cls in GOOD if hasattr(cls, "change")]
 NOT_CHANGES = [cls for cls in GOOD if not hasattr(cls, "change")]
 
+COMMITTED = ("revision", "changed", "stale")
+CHANGED = {"revision": 2, "changed": True, "stale": []}
+
 
 def with_plan(cls, **inputs):
     name = "plan" if cls is plan.Export else "container"
@@ -198,13 +201,11 @@ class Parameters(WithActions):
 
     def test_update_tells_values_revision_and_the_flat_tree(self):
         result = self.good(parameters.Update({"Debug": True}, "plan"))
-        self.assertEqual(
-            {"environment_parameters", "revision", "changed", "heat_resource_tree"}, set(result)
-        )
+        self.assertEqual({"environment_parameters", "heat_resource_tree", *COMMITTED}, set(result))
         self.assertEqual((2, True), (result["revision"], result["changed"]))
         self.assertEqual({"resources", "parameters"}, set(result["heat_resource_tree"]))
         result = self.good(parameters.Update({"Debug": False}, "plan", validate=False))
-        self.assertEqual({"environment_parameters", "revision", "changed"}, set(result))
+        self.assertEqual({"environment_parameters", *COMMITTED}, set(result))
 
     def test_update_that_is_refused_tells_all_faults_as_data(self):
         error = self.error(parameters.Update({"Debug": "x", "Nothing": CANARY}, "plan"))
@@ -243,7 +244,7 @@ class Parameters(WithActions):
             self.assertTrue(len(json.dumps(reference)) < 1000)
             self.assertEqual(whole, self.published(reference))
         reference = self.good(parameters.Update({"Parameter1": "x"}, "plan"))
-        self.assertEqual({"container", "object", "bytes"}, set(reference) - {"revision", "changed"})
+        self.assertEqual({"container", "object", "bytes"}, set(reference) - set(COMMITTED))
         self.assertNotIn(CANARY, self.stored())
 
     def test_published_result_goes_after_a_day(self):
@@ -255,12 +256,12 @@ class Parameters(WithActions):
 
     def test_reset_tells_the_revision(self):
         self.good(parameters.Update({"Debug": True}, "plan"))
-        self.assertEqual({"revision": 3}, self.good(parameters.Reset("plan")))
+        self.assertEqual(3, self.good(parameters.Reset("plan"))["revision"])
 
     def test_update_role_tells_what_was_set(self):
         self.cloud.tag("compute", "compute")
         self.assertEqual(
-            {"revision": 2, "parameters": {"ComputeCount": 2}},
+            {**CHANGED, "parameters": {"ComputeCount": 2}},
             self.good(parameters.UpdateRole("compute", "plan")),
         )
 
@@ -277,7 +278,7 @@ class Passwords(WithActions):
 
     def test_generated_ones_are_told_by_name(self):
         result = self.good(parameters.GeneratePasswords("plan", rotate_passwords=True))
-        self.assertEqual({"revision": 2, "passwords": ["AdminPassword"], "overridden": []}, result)
+        self.assertEqual({**CHANGED, "passwords": ["AdminPassword"], "overridden": []}, result)
 
     def test_masked_unless_revealed(self):
         self.assertEqual({"AdminPassword": "******"}, self.good(parameters.GetPasswords("plan")))
@@ -385,9 +386,9 @@ class Plan(WithActions):
         self.assertEqual({"Debug": {"to": True}, "LicenseKey": "changed"}, found["parameters"])
         self.assertEqual([2, 1], [entry["revision"] for entry in self.good(plan.History("plan"))])
         result = self.good(plan.Rollback("plan", 1))
-        self.assertEqual({"revision": 3, "changed": True, "not_undone": []}, result)
+        self.assertEqual({**CHANGED, "revision": 3, "not_undone": []}, result)
         result = self.good(plan.Rollback("plan", 3))
-        self.assertEqual({"revision": 3, "changed": False, "not_undone": []}, result)
+        self.assertEqual({**CHANGED, "revision": 3, "changed": False, "not_undone": []}, result)
         self.assertNotIn(CANARY, self.stored())
 
     def test_deployed_plan_that_goes_back_says_what_stays(self):

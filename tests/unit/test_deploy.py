@@ -9,6 +9,12 @@ from tripleo_common import exceptions
 from tripleo_common.deployment import deploy
 from tripleo_common.plan import lock, yaml_files
 
+HERE = {
+    "stack": {"id": "uuid-plan", "name": "plan"},
+    "cloud": None,
+    "region": "regionOne",
+}
+
 
 @ddt.ddt
 class Deploy(test_plans.WithPlans):
@@ -40,7 +46,7 @@ class Deploy(test_plans.WithPlans):
 
     def test_stack_is_created(self):
         self.assertEqual(
-            {"stack": {"id": "uuid-plan", "name": "plan"}, "action": "CREATE", "revision": 2},
+            {**HERE, "action": "CREATE", "revision": 2},
             self.deploy(identifier="one"),
         )
         body = self.body()
@@ -64,7 +70,7 @@ class Deploy(test_plans.WithPlans):
     def test_stack_is_updated_and_it_returns_when_heat_has_begun(self, status):
         self.exists(status, status, "UPDATE_IN_PROGRESS")
         self.assertEqual(
-            {"stack": {"id": "uuid-plan", "name": "plan"}, "action": "UPDATE", "revision": 2},
+            {**HERE, "action": "UPDATE", "revision": 2},
             self.deploy(identifier="two"),
         )
         self.assertEqual("UPDATE_IN_PROGRESS", self.heat.stacks["plan"]["stack_status"])

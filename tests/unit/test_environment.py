@@ -57,9 +57,9 @@ class Environment(base.TestCase):
 
     def test_names_are_had_with_one_request_without_anybodys_variables(self):
         self.mistral.environments = {f"p{n}": {"passwords": "canary"} for n in range(300)}
-        self.assertEqual(300, len(environment.names(self.home)))
+        self.assertEqual(300, len(environment.descriptions(self.home)))
         self.assertEqual(["GET /environments"], self.mistral.requests)
-        self.assertIn("fields=name", self.mistral.sent[0].url)
+        self.assertIn("fields=name%2Cdescription", self.mistral.sent[0].url)
 
     @ddt.data("read", "create", "write", "delete")
     def test_other_refusal_is_not_taken_for_absence_or_presence(self, function):

@@ -155,6 +155,20 @@ class Show(WithHistory):
                 "synced": True,
                 "lock": None,
                 "deployed": None,
+                "placements": [
+                    {
+                        "name": "regionOne",
+                        "cloud": None,
+                        "region": "regionOne",
+                        "revision": 4,
+                        "stale": False,
+                        "uncommitted": {"files": [], "environment": False},
+                        "synced": True,
+                        "deployed": None,
+                        "problem": None,
+                        "parameters": {},
+                    }
+                ],
             },
             shown,
         )

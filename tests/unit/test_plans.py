@@ -15,9 +15,11 @@ from tripleo_common import exceptions
 from tripleo_common.plan import candidate as candidates
 from tripleo_common.plan import (
     container,
+    placing,
     plans,
     render,
     secrets,
+    site,
     store,
     yaml_files,
 )
@@ -86,8 +88,7 @@ class WithPlans(base.TestCase):
         self.use_keys()
         self.cloud = self.useFixture(fakes.Cloud())
         self.swift, self.mistral = self.cloud.swift, self.cloud.mistral
-        opened = self.cloud.open()
-        self.plans = plans.Plans(opened, opened)
+        self.plans = plans.Plans(self.cloud.reach())
         self.swift.containers["plan"] = encoded(FILES)
 
     @property
@@ -115,6 +116,10 @@ class WithPlans(base.TestCase):
 
     def commit(self, **more):
         return self.plans.change("plan", change(**more), nothing)
+
+    def sync(self):
+        for told in placing.sync(self.plans, "plan", change()):
+            self.assertEqual("synced", told["state"], told)
 
     def forget(self):
         for service in (self.swift, self.mistral):
@@ -771,7 +776,7 @@ class DirectWrites(WithPlans):
         self.objects["environments/ha.yaml"] = b"parameter_defaults: {A: theirs}\n"
         del self.objects["role.role.j2.yaml"]
         before = dict(self.objects)
-        self.assertTrue(self.plans.sync("plan", change()))
+        self.sync()
         self.assertEqual(before, self.objects)
 
     def test_they_count_while_the_container_is_not_yet_in_line(self):
@@ -784,7 +789,7 @@ class DirectWrites(WithPlans):
         self.objects["environments/ha.yaml"] = b"parameter_defaults: {A: theirs}\n"
         self.objects["mine.yaml"] = b"{}"
         self.assertEqual(["environments/ha.yaml", "mine.yaml"], self.plans.read("plan").direct)
-        self.assertTrue(self.plans.sync("plan", change()))
+        self.sync()
         self.assertEqual(b"{}", self.objects["mine.yaml"])
         self.assertIn("role.role.j2.yaml", self.objects)
         self.commit()
@@ -800,7 +805,7 @@ class DirectWrites(WithPlans):
         self.swift._hooks.clear()
         del self.objects["environments/ha.yaml"]
         self.assertEqual(["environments/ha.yaml"], self.plans.read("plan").direct)
-        self.plans.sync("plan", change())
+        self.sync()
         self.assertNotIn("environments/ha.yaml", self.objects)
         self.commit()
         self.assertNotIn("environments/ha.yaml", self.read()[0])
@@ -822,8 +827,8 @@ class DirectWrites(WithPlans):
         files = {**encoded(FILES), **{f"e/f{n}": b"%d" % n for n in range(450)}}
         self.plans.create("plan", change(), files=files, sync=False)
         self.forget()
-        self.assertTrue(self.plans.sync("plan", change()))
-        slices = -(-(450 + len(ALL)) // store.SLICE)
+        self.sync()
+        slices = -(-(450 + len(ALL)) // site.SLICE)
         self.assertEqual(slices, self.mistral.requests.count("DELETE /environments/plan.lock"))
         self.assert_in_line()
 
@@ -886,7 +891,7 @@ class DirectWrites(WithPlans):
         self.set(A="a", Hidden="canary-h")
         self.swift._hooks.clear()
         self.write_plan_environment()
-        self.plans.sync("plan", change())
+        self.sync()
         self.assertEqual(3, self.commit().revision)
         self.check_plan_environment()
 
@@ -1155,7 +1160,6 @@ class Names(WithPlans):
             (self.plans.update, change()),
             (self.plans.delete, change()),
             (self.plans.process, change()),
-            (self.plans.sync, change()),
             (self.plans.read,),
             (self.plans.change, change(), nothing),
         ):
@@ -1290,7 +1294,8 @@ class DeletedInUse(WithPlans):
     def test_what_is_against_it_is_asked_when_the_plan_is_locked(self):
         self.made_plan()
 
-        def check():
+        def check(cloud):
+            self.assertEqual(self.cloud.heat.url, cloud.endpoint("orchestration"))
             self.assertIn("plan.lock", self.mistral.environments)
             raise exceptions.StackInUse("plan", "1", "CREATE_IN_PROGRESS")
 

@@ -519,6 +519,8 @@ class Capabilities(WithParameters):
             {
                 "environments": [{"path": "registry.yaml"}, {"path": "environments/flat.yaml"}],
                 "revision": 2,
+                "changed": True,
+                "stale": [],
             },
             result,
         )

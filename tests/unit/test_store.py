@@ -10,7 +10,7 @@ import fixtures
 from tests.unit import fakes, test_plans
 from tests.unit.test_plans import change, nothing, setting
 from tripleo_common import clouds, exceptions
-from tripleo_common.plan import archive, container, plans, store
+from tripleo_common.plan import archive, container, plans, site, store
 
 HASHES = {"a": "1", "b": "2"}
 
@@ -42,7 +42,7 @@ class Compare(test_plans.base.TestCase):
     )
     @ddt.unpack
     def test_each_file_is_one_or_the_other(self, listed, supersedes, direct, stale):
-        found = store.compare(look(**listed), HASHES, 2, supersedes)
+        found = site.compare(look(**listed), HASHES, supersedes)
         self.assertEqual((direct, stale), found)
 
 
@@ -224,11 +224,11 @@ class Killed(test_plans.WithPlans):
         files = test_plans.encoded({**test_plans.FILES, "e/1": "1", "e/2": "2"})
         self.plans.create("plan", change(), files=files, sync=False)
         before = self.read()
-        for where in self.each_death(lambda: self.plans.sync("plan", change())):
+        for where in self.each_death(self.sync):
             self.assertEqual(before, self.read(), where)
             self.assertTrue(self.plans.read("plan").is_committed, where)
             self.the_lock_expires()
-            self.plans.sync("plan", change())
+            self.sync()
             self.assert_in_line()
 
 
@@ -237,8 +237,7 @@ class Twenty(test_plans.WithPlans):
 
     def real(self):
         limit = clouds.Deadline(60, sleep=lambda seconds: time.sleep(seconds / 50))
-        home = clouds.open_home(self.cloud.security(), limit)
-        return plans.Plans(home, home)
+        return plans.Plans(clouds.Clouds(self.cloud.security(), None, limit))
 
     def run_all(self, works):
         errors = []

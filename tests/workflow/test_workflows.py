@@ -4,11 +4,19 @@ import ddt
 
 from tests.workflow import base
 from tripleo_common import exceptions
+from tripleo_common.deployment import regions
 
 PLACE = {"action_region": "regionTwo", "cloud": "edge"}
 DONE = {"done": True, "stack": "demo", "status": "CREATE_COMPLETE"}
 NOT_YET = {"done": False, "stack": "demo", "status": "CREATE_IN_PROGRESS"}
-DEPLOYED = {"stack": {"id": "1", "name": "demo"}, "action": "CREATE", "revision": 3}
+DEPLOYED = {
+    "stack": {"id": "1", "name": "demo"},
+    "action": "CREATE",
+    "revision": 3,
+    "region": "regionTwo",
+    "cloud": "edge",
+}
+CHOSEN = {"chosen": [{"region": "regionTwo", "cloud": "edge"}], "done": []}
 CREATED = {"revision": 1, "synced": True}
 BEGUN = {"revision": 1, "synced": False}
 CHANGED = {"revision": 2, "changed": True}
@@ -89,6 +97,29 @@ CASES = (
         ["tripleo.deployment.deploy", "tripleo.stack.wait"],
     ),
     (
+        "tripleo.deployment.v1.deploy_plan_in_region",
+        {"container": "demo"},
+        {"tripleo.deployment.deploy": DEPLOYED, "tripleo.stack.wait": DONE},
+        ["tripleo.deployment.admit_region", "tripleo.deployment.deploy", "tripleo.stack.wait"],
+    ),
+    (
+        "tripleo.deployment.v1.deploy_plan_in_regions",
+        {"container": "demo"},
+        {
+            "tripleo.deployment.choose_regions": CHOSEN,
+            "tripleo.deployment.deploy": DEPLOYED,
+            "tripleo.stack.wait": DONE,
+            "tripleo.deployment.summarize_regions": {"message": "Done.", "results": []},
+        },
+        [
+            "tripleo.deployment.choose_regions",
+            "tripleo.deployment.admit_region",
+            "tripleo.deployment.deploy",
+            "tripleo.stack.wait",
+            "tripleo.deployment.summarize_regions",
+        ],
+    ),
+    (
         "tripleo.stack.v1.wait_for_stack_complete_or_failed",
         {"stack": "demo"},
         {"tripleo.stack.wait": base.Each((NOT_YET, NOT_YET, DONE))},
@@ -129,7 +160,7 @@ class TestEveryWorkflow(base.Failures, base.WorkflowTestCase):
             self.assertEqual("regionTwo", call.inputs["action_region"], call)
             self.assertEqual("edge", call.inputs["cloud"], call)
 
-    @ddt.idata(CASES)
+    @ddt.idata(case for case in CASES if "deploy_plan_in_region" not in case[0])
     @ddt.unpack
     def test_ends_in_error_whichever_action_fails(self, workflow, inputs, answers, expected):
         failures = self.check_every_failure(workflow, inputs, answers)
@@ -258,6 +289,106 @@ class TestDeployment(base.WorkflowTestCase):
             deployment_options={},
         )
         self.assertTrue(self.calls[0].inputs["skip_deploy_identifier"])
+
+
+class TestDeploymentInRegions(base.WorkflowTestCase):
+    """What fails in one region is told, and does not keep the others from being deployed."""
+
+    WORKFLOW = "tripleo.deployment.v1.deploy_plan_in_regions"
+    DOWN = exceptions.ServiceUnavailable("orchestration", "http://two", "cannot be reached")
+
+    def setUp(self):
+        super().setUp()
+        self.broken = {"two": self.DOWN}
+        self.admitted = 0
+        self.answers = {
+            "tripleo.deployment.choose_regions": {
+                "chosen": [{"region": name, "cloud": None} for name in ("one", "two", "three")],
+                "done": [{"region": "zero", "cloud": None, "state": "DEPLOYED", "message": "m"}],
+            },
+            "tripleo.deployment.deploy": self.deploy,
+            "tripleo.stack.wait": DONE,
+            "tripleo.deployment.summarize_regions": lambda inputs: regions.summarize(
+                inputs["container"], inputs["done"], inputs["outputs"]
+            ),
+        }
+
+    def deploy(self, inputs):
+        name = inputs["action_region"]
+        if name in self.broken:
+            raise self.broken[name]
+        return {**DEPLOYED, "region": name, "cloud": None}
+
+    def states(self, output):
+        return {result["name"]: result["state"] for result in output["regions_results"]}
+
+    def test_all_good(self):
+        self.broken = {}
+        output = self.assert_succeeds(self.WORKFLOW, container="demo")
+        self.assertEqual(
+            dict.fromkeys(("zero", "one", "two", "three"), "DEPLOYED"), self.states(output)
+        )
+        waited = {c.inputs["action_region"] for c in self.calls if c.name == "tripleo.stack.wait"}
+        self.assertEqual({"one", "two", "three"}, waited)
+
+    def test_one_that_fails_is_told_and_the_others_are_deployed(self):
+        state, output = self.run_workflow(self.WORKFLOW, container="demo")
+        self.assertEqual(("ERROR", "FAILED"), (state, output["status"]))
+        self.assertEqual("RegionsFailed", output["error"]["type"])
+        self.assertEqual(
+            {"zero": "DEPLOYED", "one": "DEPLOYED", "two": "FAILED", "three": "DEPLOYED"},
+            self.states(output),
+        )
+        failed = next(r for r in output["regions_results"] if r["name"] == "two")
+        self.assertEqual("ServiceUnavailable", failed["error"]["type"])
+        self.assertIn("cannot be reached", output["message"])
+
+    def test_a_stack_that_fails_is_told(self):
+        stack = exceptions.StackFailed("demo", "1", "CREATE_FAILED", "no", [])
+        self.broken = {}
+        self.answers["tripleo.stack.wait"] = stack
+        _state, output = self.run_workflow(self.WORKFLOW, container="demo")
+        self.assertEqual("StackFailed", output["regions_results"][-1]["error"]["type"])
+
+    def test_an_executor_that_dies_in_one_region_is_told(self):
+        def die(_inputs):
+            raise RuntimeError("no executor")
+
+        self.answers["tripleo.deployment.deploy"] = die
+        _state, output = self.run_workflow(self.WORKFLOW, container="demo")
+        self.assertEqual(
+            {"zero": "DEPLOYED", "one": "FAILED", "two": "FAILED", "three": "FAILED"},
+            self.states(output),
+        )
+        self.assertIn("no executor", output["regions_results"][-1]["message"])
+
+    def test_one_that_is_not_admitted_is_not_begun(self):
+        def admit(inputs):
+            if inputs["action_region"] == "three":
+                raise exceptions.DeploymentStopped(["two"], inputs["max_failures"])
+
+        self.answers["tripleo.deployment.admit_region"] = admit
+        _state, output = self.run_workflow(
+            self.WORKFLOW, container="demo", concurrency=1, max_failures=1
+        )
+        self.assertEqual(
+            {"zero": "DEPLOYED", "one": "DEPLOYED", "two": "FAILED", "three": "NOT_BEGUN"},
+            self.states(output),
+        )
+        self.assertEqual(2, self.called().count("tripleo.deployment.deploy"))
+
+    def test_nothing_is_left_to_deploy(self):
+        self.answers["tripleo.deployment.choose_regions"]["chosen"] = []
+        output = self.assert_succeeds(self.WORKFLOW, container="demo", resume="an-id")
+        self.assertEqual({"zero": "DEPLOYED"}, self.states(output))
+
+    def test_a_wrong_choice_and_a_failing_summary_end_it(self):
+        for name in ("choose_regions", "summarize_regions"):
+            self.calls.clear()
+            self.answers[f"tripleo.deployment.{name}"] = self.DOWN
+            output = self.assert_fails(self.WORKFLOW, self.DOWN, container="demo")
+            self.assertEqual([], output["regions_results"])
+            self.answers["tripleo.deployment.choose_regions"] = CHOSEN
 
 
 class TestUnknownInputs(base.WorkflowTestCase):

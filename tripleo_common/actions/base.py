@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib.metadata
@@ -54,20 +55,22 @@ class Action(actions.Action):  # type: ignore[misc]
     def run(self, context: Any) -> Any:
         """Do the work and return its result, or a ``Result`` with a typed error; never raise."""
         name = _name(type(self))
-        request: Request | None = None
-        try:
-            request = Request(context, self.action_region, self.cloud)
-            self._check_flags()
-            return self.perform(request)
-        # The one place where any error becomes a result.
-        except Exception as error:
-            known = clouds.translate(error, request.names() if request else {})
-            if known is None:
-                LOG.exception("Action %s met an unexpected error", name)
-                known = exceptions.InternalError(f"Action {name}")
-            else:
-                LOG.info("Action %s: %s: %s", name, known.type, known.message)
-            return actions.Result(error=_fitting(known.to_dict()))
+        with contextlib.ExitStack() as stack:
+            request: Request | None = None
+            try:
+                request = Request(context, self.action_region, self.cloud)
+                stack.enter_context(request.clouds)
+                self._check_flags()
+                return self.perform(request)
+            # The one place where any error becomes a result.
+            except Exception as error:
+                known = clouds.translate(error, request.clouds.names if request else {})
+                if known is None:
+                    LOG.exception("Action %s met an unexpected error", name)
+                    known = exceptions.InternalError(f"Action {name}")
+                else:
+                    LOG.info("Action %s: %s: %s", name, known.type, known.message)
+                return actions.Result(error=_fitting(known.to_dict()))
 
     def _check_flags(self) -> None:
         """Make sure that inputs which are true or false are: ``"false"`` is true to Python.
@@ -126,25 +129,45 @@ class ChangeAction(Action, abstract=True):
 class Request:
     """One run of an action: who asked, where calls go, how much time there is.
 
-    :ivar home: the cloud that the request came through.
-    :ivar cloud: the cloud and region that the inputs name.
+    :ivar clouds: the clouds that it reaches.
     :ivar user: name of the user who asked.
     :ivar execution: Mistral's execution context (ids of workflow, task and action execution).
     """
 
     def __init__(self, context: Any, action_region: str | None, cloud: str | None) -> None:
-        """Open both clouds; no request is made yet."""
+        """Keep what the inputs name; no request is made yet.
+
+        :raises InputInvalid: they are no names.
+        """
+        clouds.check_names(cloud, action_region)
         options = config.options()
         deadline = clouds.Deadline(options.action_deadline, request_seconds=options.request_timeout)
         self.execution = context.execution
         self.user = str(context.security.user_name or "unknown")
-        self.home = clouds.open_home(context.security, deadline)
-        self.cloud = clouds.open_cloud(context.security, action_region, cloud, deadline)
+        self.clouds = clouds.Clouds(context.security, context.execution, deadline)
+        self._place = (cloud, action_region)
 
     @property
+    def home(self) -> clouds.Cloud:
+        """The cloud that the request came through."""
+        return self.clouds.home
+
+    @functools.cached_property
+    def cloud(self) -> clouds.Cloud:
+        """The cloud and region that the inputs name, where no plan says more."""
+        return self.clouds.open(*self._place)
+
+    @functools.cached_property
     def plans(self) -> plans.Plans:
         """The plans that this request is about."""
-        return plans.Plans(self.home, self.cloud)
+        return plans.Plans(self.clouds, *self._place)
+
+    def cloud_of_stack(self, stack: str) -> clouds.Cloud:
+        """Return where a stack is: where its plan is, if it is a plan's and no input says."""
+        if self._place == (None, None) and not self.clouds.target(None):
+            with contextlib.suppress(exceptions.PlanNameInvalid):
+                return self.plans.open(stack).cloud
+        return self.cloud
 
     def answer(self, plan: str, kind: str, result: _T) -> _T | dict[str, Any]:
         """Return a result, or where it is, if Mistral would store it and it is large.
@@ -161,14 +184,6 @@ class Request:
         if len(content) <= _RESULT_BYTES:
             return result
         return self.plans.open(plan).archive.publish(kind, content)
-
-    def names(self) -> dict[str, str]:
-        """Return endpoint URL to service type; empty where not even a catalogue can be had."""
-        try:
-            return {**self.home.names, **self.cloud.names}
-        # Only used to word another error, which must not be hidden.
-        except Exception:
-            return {}
 
 
 def _fitting(error: dict[str, Any]) -> dict[str, Any]:

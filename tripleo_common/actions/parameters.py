@@ -41,8 +41,10 @@ class GetFlatten(base.Action):
 class Update(base.ChangeAction):
     """Merge values into a plan's parameters, after checking every one.
 
-    With validate Heat looks at the result before it is committed. Result: environment_parameters
-    (all values that the plan sets; secrets masked), revision, and with validate the tree of
+    With validate Heat looks at the result before it is committed. With placement_only the values
+    hold in the placement that the call goes to alone, where they override those of the plan.
+    Result: environment_parameters (all values that hold there; secrets masked), revision, changed,
+    stale (placements that did not get it), and with validate the tree of
     tripleo.parameters.get_flatten.
     """
 
@@ -50,6 +52,7 @@ class Update(base.ChangeAction):
     container: str = "overcloud"
     key: str = "parameter_defaults"
     validate: bool = True
+    placement_only: bool = False
 
     def perform(self, request: base.Request) -> dict[str, Any]:
         _check_key(self.key)
@@ -59,27 +62,34 @@ class Update(base.ChangeAction):
             self.parameters,
             self.change(request),
             validate=self.validate,
+            placement_only=self.placement_only,
         )
-        result: dict[str, Any] = {
-            "environment_parameters": values,
-            "revision": committed.revision,
-            "changed": committed.changed,
-        }
+        result: dict[str, Any] = {"environment_parameters": values, **committed.to_dict()}
         if tree is not None:
             result["heat_resource_tree"] = parameters.flatten(tree)
         return request.answer(self.container, "parameters-flat", result)
 
 
 class Reset(base.ChangeAction):
-    """Take out all parameters that were set for a plan; passwords stay. Result: revision."""
+    """Take out all parameters that were set for a plan; passwords stay.
+
+    With placement_only those that hold in the placement that the call goes to alone. Result:
+    revision, changed, stale.
+    """
 
     container: str = "overcloud"
     key: str = "parameter_defaults"
+    placement_only: bool = False
 
-    def perform(self, request: base.Request) -> dict[str, int]:
+    def perform(self, request: base.Request) -> dict[str, Any]:
         _check_key(self.key)
-        committed = settings.reset_parameters(request.plans, self.container, self.change(request))
-        return {"revision": committed.revision}
+        committed = settings.reset_parameters(
+            request.plans,
+            self.container,
+            self.change(request),
+            placement_only=self.placement_only,
+        )
+        return committed.to_dict()
 
 
 class UpdateRole(base.ChangeAction):
@@ -95,7 +105,7 @@ class UpdateRole(base.ChangeAction):
         committed, values = settings.update_role_parameters(
             request.plans, self.container, self.role, self.change(request)
         )
-        return {"revision": committed.revision, "parameters": values}
+        return {**committed.to_dict(), "parameters": values}
 
 
 class GeneratePasswords(base.ChangeAction):
@@ -118,7 +128,7 @@ class GeneratePasswords(base.ChangeAction):
             rotate=self.rotate_passwords,
             names=self.rotate_pw_list,
         )
-        return {"revision": committed.revision, "passwords": names, "overridden": overridden}
+        return {**committed.to_dict(), "passwords": names, "overridden": overridden}
 
 
 class GetPasswords(base.Action):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tripleo_common import exceptions
+from tripleo_common import clouds, exceptions
 from tripleo_common.actions import base
 from tripleo_common.deployment import stacks
-from tripleo_common.plan import history, sources, tarball
+from tripleo_common.plan import history, placing, sources, tarball
 
 
 class CreateContainer(base.Action):
@@ -39,8 +39,8 @@ class Create(base.ChangeAction):
 
     def perform(self, request: base.Request) -> dict[str, Any]:
         # A name that cannot be is refused before anything is fetched for it.
-        request.plans.open(self.container)
-        files = _source(request, self.source_url, self.templates_path, self.use_default_templates)
+        cloud = request.plans.open(self.container).cloud
+        files = _source(cloud, self.source_url, self.templates_path, self.use_default_templates)
         variables: dict[str, Any] = {}
         if files is not None:
             variables = history.take_secrets(files, self.passphrase)
@@ -61,7 +61,7 @@ class Update(base.ChangeAction):
     """Take over what a plan's templates now say, or those of a source_url, which replace them.
 
     plan_environment (template, environments, parameter_defaults, passwords) replaces what the plan
-    has of these. Result: revision and changed.
+    has of these. Result: revision, changed and stale (placements that did not get it).
     """
 
     container: str
@@ -70,14 +70,15 @@ class Update(base.ChangeAction):
     generate_passwords: bool = True
 
     def perform(self, request: base.Request) -> dict[str, Any]:
+        cloud = request.plans.open(self.container).cloud
         committed = request.plans.update(
             self.container,
             self.change(request),
-            files=_source(request, self.source_url, None, False),
+            files=_source(cloud, self.source_url, None, False),
             plan_environment=self.plan_environment,
             generate_passwords=self.generate_passwords,
         )
-        return {"revision": committed.revision, "changed": committed.changed}
+        return committed.to_dict()
 
 
 class List(base.Action):
@@ -88,9 +89,9 @@ class List(base.Action):
 
 
 class Delete(base.ChangeAction):
-    """Remove a plan: files, containers, environment. Refused while it has a stack.
+    """Remove a plan in all of its placements: files, containers, environment.
 
-    Result: nothing.
+    Refused while it has a stack in any of them. Result: nothing.
     """
 
     container: str
@@ -99,20 +100,64 @@ class Delete(base.ChangeAction):
         request.plans.delete(
             self.container,
             self.change(request),
-            lambda: stacks.check_unused(request.cloud, self.container),
+            lambda cloud: stacks.check_unused(cloud, self.container),
         )
 
 
-class Sync(base.ChangeAction):
-    """Bring a plan's container into line with its revision. Result: nothing.
+class AddPlacement(base.ChangeAction):
+    """Place a plan in one more region (action_region) of a cloud (cloud), with all of its history.
 
-    Other changes of the plan may come in between. What was written directly stays.
+    With sync false its container there gets the files that clients read by name, and
+    tripleo.plan.sync is to be called for the others. Result: placement (its name), revision,
+    changed, stale and synced.
+    """
+
+    container: str
+    sync: bool = True
+
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        committed, place = placing.add(
+            request.plans,
+            self.container,
+            self.cloud,
+            self.action_region,
+            self.change(request),
+            sync=self.sync,
+        )
+        return {"placement": place.name, **committed.to_dict(), "synced": committed.synced}
+
+
+class RemovePlacement(base.ChangeAction):
+    """Take the placement in action_region (of cloud) from a plan, with its containers there.
+
+    Refused while a stack is there. Result: revision, changed and stale.
+    """
+
+    container: str
+
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        return placing.remove(
+            request.plans,
+            self.container,
+            self.cloud,
+            self.action_region,
+            self.change(request),
+        ).to_dict()
+
+
+class Sync(base.ChangeAction):
+    """Bring placements up to a plan's revision, and their containers into line with it.
+
+    That is the placement in action_region (of cloud); all of them without. Other changes of the
+    plan may come in between. What was written directly stays. Result: placements: placement, state
+    (synced or stale) and message of each.
     """
 
     container: str = "overcloud"
 
-    def perform(self, request: base.Request) -> None:
-        request.plans.sync(self.container, self.change(request))
+    def perform(self, request: base.Request) -> dict[str, Any]:
+        told = placing.sync(request.plans, self.container, self.change(request))
+        return {"placements": told}
 
 
 class StartSync(base.Action):
@@ -124,7 +169,7 @@ class StartSync(base.Action):
         started = request.home.mistral.executions.create(
             "tripleo.plan_management.v1.sync_plan",
             workflow_input={
-                "container": request.plans.open(self.container).plan,
+                "container": request.plans.open(self.container, anywhere=True).plan,
                 "action_region": self.action_region,
                 "cloud": self.cloud,
             },
@@ -178,7 +223,8 @@ class Diff(base.Action):
 class Rollback(base.ChangeAction):
     """Make a new revision of a plan that equals an old one.
 
-    Result: revision, and not_undone: sentences on what this cannot undo if the plan is deployed.
+    Result: revision, changed, stale, and not_undone: sentences on what this cannot undo if the plan
+    is deployed.
     """
 
     container: str
@@ -188,11 +234,7 @@ class Rollback(base.ChangeAction):
         committed, told = history.rollback(
             request.plans, self.container, self.revision, self.change(request)
         )
-        return {
-            "revision": committed.revision,
-            "changed": committed.changed,
-            "not_undone": told,
-        }
+        return {**committed.to_dict(), "not_undone": told}
 
 
 class Export(base.Action):
@@ -218,7 +260,7 @@ class Export(base.Action):
 
 
 def _source(
-    request: base.Request, source_url: str | None, templates_path: str | None, default: bool
+    cloud: clouds.Cloud, source_url: str | None, templates_path: str | None, default: bool
 ) -> dict[str, bytes] | None:
     """Return the files that a plan's inputs name; None means those in its container."""
     given = [source_url is not None, templates_path is not None, bool(default)]
@@ -227,7 +269,7 @@ def _source(
             "source_url", "goes neither with templates_path nor with use_default_templates."
         )
     if source_url is not None:
-        return sources.fetch(source_url, request.cloud.swift, request.cloud.deadline)
+        return sources.fetch(source_url, cloud.swift, cloud.deadline)
     if any(given):
         return tarball.read(sources.allowed_path(templates_path, "templates_path"))
     return None

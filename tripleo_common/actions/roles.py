@@ -57,7 +57,7 @@ class Select(base.ChangeAction):
             file=self.roles_data_file,
             replace_all=self.replace_all,
         )
-        return {"revision": committed.revision, "roles": [_short(role) for role in found]}
+        return {**committed.to_dict(), "roles": [_short(role) for role in found]}
 
 
 def _short(role: dict[str, Any]) -> dict[str, Any]:

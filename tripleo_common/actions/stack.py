@@ -14,7 +14,7 @@ class Delete(base.Action):
     stack: str
 
     def perform(self, request: base.Request) -> bool:
-        return stacks.delete(request.cloud, self.stack)
+        return stacks.delete(request.cloud_of_stack(self.stack), self.stack)
 
 
 class Wait(base.Action):
@@ -30,6 +30,5 @@ class Wait(base.Action):
     started_at: str | None = None
 
     def perform(self, request: base.Request) -> dict[str, Any]:
-        return stacks.wait_step(
-            request.cloud, self.stack, self.until, self.started_at, self.timeout
-        )
+        cloud = request.cloud_of_stack(self.stack)
+        return stacks.wait_step(cloud, self.stack, self.until, self.started_at, self.timeout)

@@ -34,6 +34,15 @@ class Deadline:
         self._sleep = sleep
         self._end = clock() + seconds
 
+    def part(self, seconds: float) -> Deadline:
+        """Return a deadline for a part of the work: no later than this one, nor than so long."""
+        return Deadline(
+            min(seconds, self.left),
+            request_seconds=self._request_seconds,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
+
     @property
     def left(self) -> float:
         """Seconds that are left; never negative."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from heatclient import exc as heat_exc
 
-from tripleo_common import exceptions
+from tripleo_common import clouds, exceptions
 from tripleo_common.deployment import stacks, states
 from tripleo_common.plan import heat as heat_of_plan
 from tripleo_common.plan import lock
@@ -36,8 +36,10 @@ def deploy(
         everything anew.
     :param identifier: says which request this is; a request that Heat has begun with already is
         not made again. The time is taken if there is none.
-    :returns: ``{"stack": {"id", "name"}, "action": "CREATE" or "UPDATE", "revision"}``.
+    :returns: ``stack`` (``id``, ``name``), ``action`` (``CREATE`` or ``UPDATE``), ``revision``, and
+        where that is: ``cloud`` and ``region`` of the placement.
     :raises PlanNotFound: there is no such plan.
+    :raises PlacementStale: the placement did not get the plan's last revision.
     :raises StackBusy: Heat is at work on the stack for somebody else.
     :raises ServiceRefused: Heat does not accept the templates or parameters.
     """
@@ -45,31 +47,43 @@ def deploy(
         raise exceptions.InputInvalid("timeout", "must be a number of minutes, 1 or more.")
     target = plans.open(plan)
     if not target.exists():
-        raise exceptions.PlanNotFound(plan, plans.names())
+        raise exceptions.PlanNotFound(plan, plans.every_name())
     with lock.hold(plans.home, plan, change) as held:
         finished: list[Candidate] = []
         committed = plans.change_held(target, change, held, lambda _: None, finished.append)
         candidate = finished[-1] if finished else plans.candidate(target.read())
         held.check()
         accepted = _send(
-            plans, candidate, timeout, skip_deploy_identifier, identifier or str(int(time.time()))
+            plans,
+            target.cloud,
+            candidate,
+            timeout,
+            skip_deploy_identifier,
+            identifier or str(int(time.time())),
         )
         target.archive.mark_deployed(
             committed.revision, {"user": change.user, "stack": accepted["stack"]["id"]}
         )
-    return {**accepted, "revision": committed.revision}
+    place = target.site.placement
+    return {
+        **accepted,
+        "revision": committed.revision,
+        "cloud": place.cloud,
+        "region": place.region,
+    }
 
 
 def _send(
     plans: Plans,
+    cloud: clouds.Cloud,
     candidate: Candidate,
     timeout: int,
     skip_deploy_identifier: bool,
     identifier: str,
 ) -> dict[str, Any]:
     plan = candidate.plan
-    heat = plans.cloud.heat.stacks
-    before = stacks.find(plans.cloud, plan)
+    heat = cloud.heat.stacks
+    before = stacks.find(cloud, plan)
     action = "UPDATE" if before else "CREATE"
     if before:
         # Not the parameter DeployIdentifier: it is left empty on request, and is shown by Heat only
@@ -107,19 +121,19 @@ def _send(
             with refusals:
                 heat.update(before.id, **fields)
         except heat_exc.HTTPConflict as error:
-            raise _busy(plans, plan) from error
-        stacks.wait_until_begun(plans.cloud, before)
+            raise _busy(cloud, plan) from error
+        stacks.wait_until_begun(cloud, before)
         return _accepted(plan, before.id, action)
     try:
         with refusals:
             created = heat.create(disable_rollback=True, **fields)
     except heat_exc.HTTPConflict as error:
-        raise _busy(plans, plan) from error
+        raise _busy(cloud, plan) from error
     return _accepted(plan, created["stack"]["id"], action)
 
 
-def _busy(plans: Plans, plan: str) -> exceptions.StackBusy:
-    busy = stacks.find(plans.cloud, plan)
+def _busy(cloud: clouds.Cloud, plan: str) -> exceptions.StackBusy:
+    busy = stacks.find(cloud, plan)
     return exceptions.StackBusy(
         plan, busy.id if busy else "unknown", busy.stack_status if busy else "unknown"
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tripleo_common import exceptions
@@ -19,6 +19,7 @@ from tripleo_common.plan import (
     capabilities,
     names,
     passwords,
+    placements,
     plan_environment,
     references,
     rendering,
@@ -46,6 +47,7 @@ class Candidate:
     :ivar files: path to content of all files.
     :ivar variables: the plan's environment, without bookkeeping.
     :ivar before: the files of the plan's revision, from which ``files`` was made.
+    :ivar placement: where Heat would be given it: the parameters that hold there alone count.
     :ivar scans: what is known already of what its files refer to.
     :ivar given: after :meth:`finish`, what Heat would be given, secrets included.
     """
@@ -54,6 +56,7 @@ class Candidate:
     files: dict[str, bytes]
     variables: dict[str, Any]
     before: archive.Files
+    placement: placements.Placement | None = None
     given: references.HeatInput = dataclasses.field(init=False)
     scans: Mapping[references.ScanKey, references.Scan] = dataclasses.field(default_factory=dict)
     _rendered: tuple[dict[str, bytes], dict[str, bytes]] | None = None
@@ -62,10 +65,35 @@ class Candidate:
     def of(cls, state: store.State) -> Candidate:
         """Start from a plan as it is now, with all that was written directly."""
         variables = copy.deepcopy(state.variables)
-        candidate = cls(state.plan, dict(state.files.contents), variables, state.base)
+        candidate = cls(
+            state.plan, dict(state.files.contents), variables, state.base, state.placement
+        )
         if plan_environment.FILE in state.direct and plan_environment.FILE in candidate.files:
             candidate._take_plan_environment()
         return candidate
+
+    @property
+    def overrides(self) -> Mapping[str, Any]:
+        """Values of parameters that hold in the placement alone, as they are stored."""
+        here = self.placement
+        for place in placements.listed(self.variables) if here else ():
+            if here and place.is_at(here):
+                return place.parameter_defaults
+        return {}
+
+    def override(self, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Change the values of parameters that hold in the placement alone.
+
+        :param edit: returns new values for old ones.
+        """
+        here = self.placement
+        listed = placements.listed(self.variables) or [p for p in (here,) if p]
+        self.variables[placements.VARIABLE] = placements.dump(
+            dataclasses.replace(place, parameter_defaults=edit(dict(place.parameter_defaults)))
+            if here and place.is_at(here)
+            else place
+            for place in listed
+        )
 
     @property
     def hidden(self) -> set[str]:
@@ -149,7 +177,9 @@ class Candidate:
             listed = roles.parse(self._text(roles.ROLES_FILE))
             self.variables["roles"] = [role["name"] for role in listed]
         vault = secrets.Vault.from_options()
-        self.given = heat_input(self.texts(), self.variables, vault, scans=self.scans)
+        self.given = heat_input(
+            self.texts(), self.variables, vault, self.overrides, scans=self.scans
+        )
         self._encrypt(vault)
         self.files[plan_environment.FILE] = plan_environment.dump(
             self.plan, self.variables
@@ -245,12 +275,21 @@ class Candidate:
             else:
                 environments.append(item)
         self.variables["environments"] = environments
+        listed = placements.listed(self.variables)
+        if listed:
+            self.variables[placements.VARIABLE] = placements.dump(
+                dataclasses.replace(
+                    place, parameter_defaults=closed(place.parameter_defaults, hidden)
+                )
+                for place in listed
+            )
 
 
 def heat_input(
     texts: Mapping[str, str],
     variables: Mapping[str, Any],
     vault: secrets.Vault,
+    overrides: Mapping[str, Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
     scans: Mapping[references.ScanKey, references.Scan] | None = None,
 ) -> references.HeatInput:
@@ -258,6 +297,7 @@ def heat_input(
 
     :param texts: path to content, rendered files included.
     :param variables: the plan's environment.
+    :param overrides: values that hold in the placement alone.
     :param parameters: further values, which override all others.
     :param scans: what is known already of what the files refer to.
     :raises TripleOError: something refers to what is not there, or may not be referred to.
@@ -285,6 +325,7 @@ def heat_input(
     defaults = {
         **opened(variables.get("passwords")),
         **opened(variables.get("parameter_defaults")),
+        **opened(overrides),
         **(parameters or {}),
     }
     last = {"parameter_defaults": defaults} if defaults else {}

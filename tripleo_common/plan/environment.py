@@ -62,9 +62,10 @@ def delete(home: clouds.Cloud, plan: str) -> None:
             raise
 
 
-def names(home: clouds.Cloud) -> list[str]:
-    """Return the names of all environments of the project, with one request."""
-    return [found.name for found in home.mistral.environments.list(fields=["name"])]
+def descriptions(home: clouds.Cloud) -> dict[str, str]:
+    """Return name and description of all environments of the project, with one request."""
+    listed = home.mistral.environments.list(fields=["name", "description"])
+    return {found.name: getattr(found, "description", None) or "" for found in listed}
 
 
 def _is(error: mistral_base.APIException, status: int) -> bool:

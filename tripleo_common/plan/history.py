@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
+from concurrent import futures
 from typing import Any
 
-from tripleo_common import exceptions
+from tripleo_common import clouds, exceptions
 from tripleo_common.plan import (
     archive,
     capabilities,
     container,
     heat,
     lock,
+    placements,
     plan_environment,
     revisions,
     secrets,
@@ -50,7 +53,7 @@ def history(plans: Plans, plan: str, limit: int = 20) -> list[dict[str, Any]]:
     """
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise exceptions.InputInvalid("limit", "must be a number of revisions, 1 or more.")
-    target = plans.open(plan)
+    target = plans.open(plan, anywhere=True)
     current = target.read().revision
     numbers = [number for number in target.archive.numbers() if number <= current]
     if not numbers:
@@ -74,21 +77,36 @@ def show(plans: Plans, plan: str) -> dict[str, Any]:
 
     :returns: ``name``, ``revision``, ``template``, ``environments``, ``conflicts`` (rules of the
         capabilities map that these break, as only a direct write can), ``roles``, ``parameters``
-        (masked), ``passwords`` (names), ``files`` (count), ``bytes``, ``uncommitted`` (paths that
-        somebody wrote directly, and whether the environment was), ``synced`` (whether the container
-        shows the revision), ``lock`` (owner, reason, since, age in seconds; or None), ``deployed``
-        (the revision that the stack was last made or updated from, or None), ``problem`` (what is
-        wrong with what was written directly; then there is nothing of what the plan sets).
+        (masked), ``passwords`` (names), ``files`` (count), ``bytes``, ``lock`` (owner, reason,
+        since, age in seconds; or None), ``problem`` (what is wrong with what was written directly;
+        then there is nothing of what the plan sets), and ``placements``, the home first: of each
+        ``name``, ``cloud``, ``region``, ``parameters`` (masked; those that it overrides),
+        ``revision`` and ``stale``, ``uncommitted`` (paths that somebody wrote directly there, and
+        whether the environment was), ``synced`` (whether its container shows the revision),
+        ``deployed`` (the revision that its stack was last made or updated from, or None) and
+        ``problem`` (why the last three are not known, or None). ``uncommitted``, ``synced`` and
+        ``deployed`` are those of the placement that the call names, or of the home.
     :raises PlanNotFound: there is no such plan.
     """
-    target = plans.open(plan)
+    target = plans.open(plan, anywhere=True)
     state = target.read()
     held = lock.read(plans.home, plan)
-    deployed = target.archive.deployed()
+    hidden: set[str] = set()
     try:
-        settings, problem = _settings(plans.candidate(state)), None
+        candidate = plans.candidate(state)
+        settings, problem = _settings(candidate), None
+        hidden = candidate.hidden
     except exceptions.TripleOError as error:
         settings, problem = {}, error.message
+    with futures.ThreadPoolExecutor(len(state.placements)) as pool:
+        places = list(
+            pool.map(lambda place: _placement(plans, target, state, place), state.placements)
+        )
+    for place, told in zip(state.placements, places, strict=True):
+        # What nobody knows to be no secret is not shown.
+        names = hidden if problem is None else set(place.parameter_defaults)
+        told["parameters"] = secrets.mask(place.parameter_defaults, names)
+    here = next(told for told in places if told["name"] == state.placement.name)
     return {
         "name": plan,
         "revision": state.revision,
@@ -96,14 +114,50 @@ def show(plans: Plans, plan: str) -> dict[str, Any]:
         "problem": problem,
         "files": len(state.files.contents),
         "bytes": sum(len(content) for content in state.files.contents.values()),
-        "uncommitted": {
-            "files": state.direct[:_SHOWN],
-            "environment": state.environment_written,
-        },
-        "synced": state.look.revision == state.revision,
         "lock": lock.describe(held) if held else None,
-        "deployed": deployed[-1] if deployed and heat.stack_id(plans.cloud, plan) else None,
+        **{key: here[key] for key in ("uncommitted", "synced", "deployed")},
+        "placements": places,
     }
+
+
+def _placement(
+    plans: Plans, target: store.Store, state: store.State, place: placements.Placement
+) -> dict[str, Any]:
+    """Return what is shown of one placement; one that does not answer is shown as well."""
+    revision = state.stale.get(place.name, state.revision)
+    told: dict[str, Any] = {
+        "name": place.name,
+        "cloud": place.cloud,
+        "region": place.region,
+        "revision": revision,
+        "stale": place.name in state.stale,
+        "uncommitted": None,
+        "synced": None,
+        "deployed": None,
+        "problem": None,
+    }
+    is_here = place.is_at(state.placement)
+    site = target.site if is_here else plans.open_site(state.plan, place)
+    try:
+        if is_here:
+            look, direct = state.look, state.direct
+        else:
+            look, direct = site.direct(state.base, revision)
+        told["uncommitted"] = {
+            "files": direct[:_SHOWN],
+            "environment": state.environment_written,
+        }
+        told["synced"] = look.revision == state.revision
+        deployed = site.archive.deployed()
+        if deployed and heat.stack_id(site.cloud, state.plan):
+            told["deployed"] = deployed[-1]
+    except Exception as error:
+        known = clouds.translate(error, site.cloud.names)
+        # The one that the call is about must answer; of the others it is told that they do not.
+        if known is None or is_here:
+            raise
+        told["problem"] = known.message
+    return told
 
 
 def _settings(candidate: Candidate) -> dict[str, Any]:
@@ -162,6 +216,9 @@ def diff(
     return {"from": old, "to": new if new is not None else "now", **found}
 
 
+_NOWHERE = placements.Placement(None, "")
+
+
 def rollback(
     plans: Plans, plan: str, revision: int, change: Change
 ) -> tuple[store.Committed, list[str]]:
@@ -177,14 +234,23 @@ def rollback(
     def start(state: store.State) -> Candidate:
         files, variables = _revision(target, state, revision)
         deployed = target.archive.deployed()
-        if deployed and heat.stack_id(plans.cloud, plan):
+        if deployed and heat.stack_id(target.cloud, plan):
             try:
                 there, running = _revision(target, state, deployed[-1])
             except exceptions.RevisionNotFound:
                 there, running = state.base, state.variables
             told[:] = revisions.not_undone(running, variables, there.id != files.id)
         # Nothing is rendered anew: what that revision had was rendered then.
-        return Candidate(plan, dict(files.contents), variables, files)
+        # Where the plan is placed is no part of what it was.
+        there_then = {place.name: place for place in placements.listed(variables)}
+        variables[placements.VARIABLE] = placements.dump(
+            dataclasses.replace(
+                place,
+                parameter_defaults=there_then.get(place.name, _NOWHERE).parameter_defaults,
+            )
+            for place in state.placements
+        )
+        return Candidate(plan, dict(files.contents), variables, files, state.placement)
 
     return plans.change(plan, change, lambda _: None, start=start), told
 
@@ -206,8 +272,9 @@ def export(
     """
     if not isinstance(delete_after, int) or isinstance(delete_after, bool) or delete_after < 1:
         raise exceptions.InputInvalid("delete_after", "must be a number of seconds, 1 or more.")
-    state = plans.read(plan)
-    target = _exports(plans, exports_container)
+    kept = plans.open(plan)
+    state = kept.read()
+    target = _exports(kept.cloud, exports_container)
     candidate = plans.candidate(state)
     files = {
         path: content
@@ -231,16 +298,16 @@ def export(
     }
 
 
-def _exports(plans: Plans, name: object) -> container.Container:
+def _exports(cloud: clouds.Cloud, name: object) -> container.Container:
     """Return the container for exported plans, which must not be one of a plan."""
     if not isinstance(name, str) or not re.fullmatch(r"[\w.-]{1,64}", name, re.ASCII):
         raise exceptions.InputInvalid("exports_container", "must be the name of a container.")
     for usage in ("plan", "revisions"):
-        if container.Container(plans.cloud, name, usage).is_marked():
+        if container.Container(cloud, name, usage).is_marked():
             raise exceptions.InputInvalid(
                 "exports_container", f"names {name}, which holds a plan. Name another one."
             )
-    return container.Container(plans.cloud, name, "exports")
+    return container.Container(cloud, name, "exports")
 
 
 def take_secrets(files: dict[str, bytes], passphrase: str | None) -> dict[str, Any]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tripleo_common import clouds, exceptions, memory
+from tripleo_common import clouds, config, exceptions, memory
 from tripleo_common.plan import (
     archive,
     container,
+    environment,
     heat,
     lock,
     names,
+    placements,
     references,
     revisions,
     secrets,
@@ -23,6 +26,8 @@ from tripleo_common.plan import (
 )
 from tripleo_common.plan.candidate import Candidate, heat_input
 from tripleo_common.plan.changes import Change
+from tripleo_common.plan.placements import Placement
+from tripleo_common.plan.site import SLICE, Site
 
 LOG = logging.getLogger(__name__)
 
@@ -37,24 +42,95 @@ class Plans:
     """The plans of a project.
 
     :ivar home: the cloud whose Mistral holds the plan environments: that of the request.
-    :ivar cloud: the cloud and region that holds the containers.
     """
 
-    def __init__(self, home: clouds.Cloud, cloud: clouds.Cloud) -> None:
-        """Keep the clouds; no request is made."""
-        self.home = home
-        self.cloud = cloud
+    def __init__(
+        self, reach: clouds.Clouds, cloud: str | None = None, action_region: str | None = None
+    ) -> None:
+        """Keep what a call names; no request is made.
+
+        :param reach: the clouds of the request.
+        :param cloud: the input ``cloud``.
+        :param action_region: the input ``action_region``.
+        """
+        self._reach = reach
+        self._cloud = cloud
+        self._region = action_region
+        self._stores: dict[tuple[str, bool], store.Store] = {}
+        self._placed: dict[tuple[str, str | None, str], store.Store] = {}
+
+    @property
+    def home(self) -> clouds.Cloud:
+        """The cloud whose Mistral holds the plan environments: that of the request."""
+        return self._reach.home
 
     def names(self) -> list[str]:
-        """Return the sorted names of all plans, with two requests however many there are."""
-        return store.names(self.home, self.cloud)
+        """Return the sorted names of all plans, with two requests however many there are.
 
-    def open(self, plan: str) -> store.Store:
-        """Return where a plan is kept.
-
-        :raises PlanNameInvalid: the name cannot be a plan's.
+        A region or cloud that is named restricts them to those that are there.
         """
-        return store.Store(self.home, self.cloud, names.check_plan(plan))
+        self._reach.check_is_own(self._cloud, "A plan")
+        opened = self._reach.open(self._cloud, self._region)
+        return store.names(self.home, opened, everywhere=not self.is_placed)
+
+    def open(self, plan: str, *, anywhere: bool = False) -> store.Store:
+        """Return where a plan is kept: the placement that the call goes to.
+
+        :param anywhere: the call is about the plan, not about one of its placements; where none is
+            named, the first one that is not stale will do.
+        :raises PlanNameInvalid: the name cannot be a plan's.
+        :raises PlacementNotFound: the plan has no placement where the call goes.
+        :raises PlacementNotChosen: the plan has several, and the call names none.
+        :raises TargetNotAllowed: the request has a target cloud, and this Mistral keeps the plan.
+        """
+        names.check_plan(plan)
+        known = self._stores.get((plan, anywhere))
+        if known is None:
+            known = self._stores[plan, anywhere] = self._open(plan, anywhere)
+        return known
+
+    def open_site(self, plan: str, place: Placement) -> Site:
+        """Return a plan in a placement; a placement that does not answer is not waited for long."""
+        seconds = float(config.options().request_timeout)
+        return Site(plan, self._reach.open(place.cloud, place.region, seconds=seconds), place)
+
+    def every_name(self) -> list[str]:
+        """Return the names of all plans, wherever they are."""
+        return store.names(self.home, self._reach.open(self._cloud, self._region), everywhere=True)
+
+    def open_at(self, plan: str, place: Placement) -> store.Store:
+        """Return where a plan is kept, as seen from one of its placements."""
+        key = (plan, place.cloud, place.region)
+        if key not in self._placed:
+            site = Site(plan, self._reach.open(place.cloud, place.region), place)
+            self._placed[key] = self._store(site)
+        return self._placed[key]
+
+    def _store(self, site: Site) -> store.Store:
+        return store.Store(self.home, site, functools.partial(self.open_site, site.plan))
+
+    def site(self, plan: str, cloud: str | None, region: str | None) -> Site:
+        """Return what would be a plan's placement."""
+        return Site(plan, self._reach.open(cloud, region))
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the call names a cloud or a region."""
+        return (self._cloud, self._region) != (None, None)
+
+    def _open(self, plan: str, anywhere: bool) -> store.Store:
+        self._reach.check_is_own(self._cloud, f"Plan {plan}")
+        variables = environment.read(self.home, plan) or {}
+        listed = placements.listed(variables)
+        if not listed:
+            return self._store(self.site(plan, self._cloud, self._region))
+        if anywhere and not self.is_placed:
+            stale = placements.stale(variables)
+            return self.open_at(plan, next((p for p in listed if p.name not in stale), listed[0]))
+        requested = self._reach.requested_region
+        return self.open_at(
+            plan, placements.choose(plan, listed, self._cloud, self._region, requested)
+        )
 
     def read(self, plan: str) -> store.State:
         """Return a plan as it is now.
@@ -65,7 +141,7 @@ class Plans:
 
     def candidate(self, state: store.State) -> Candidate:
         """Return what a plan would be if what was written directly were committed."""
-        target = self.open(state.plan)
+        target = self.open_at(state.plan, state.placement)
         candidate = Candidate.of(state)
         self._recall(target, candidate)
         candidate.finish()
@@ -76,9 +152,13 @@ class Plans:
         self, candidate: Candidate, parameters: Mapping[str, Any] | None = None
     ) -> references.HeatInput:
         """Return what Heat is given for a plan, with further parameters that override all."""
-        vault = secrets.Vault.from_options()
         return heat_input(
-            candidate.texts(), candidate.variables, vault, parameters, candidate.scans
+            candidate.texts(),
+            candidate.variables,
+            secrets.Vault.from_options(),
+            candidate.overrides,
+            parameters,
+            candidate.scans,
         )
 
     def create_container(self, plan: str) -> None:
@@ -131,7 +211,8 @@ class Plans:
         :raises TripleOError: the templates are wrong, each in its own way.
         """
         target = self.open(plan)
-        if not target.exists():
+        # It needs a Swift and a Heat, which is known before anything is made.
+        if not target.exists() and target.site.placement:
             with lock.hold(self.home, plan, change) as held:
                 if not target.exists():
                     return self._create(
@@ -174,7 +255,7 @@ class Plans:
                 said = candidate.variables.get(key) or {}
                 candidate.variables[key] = {**said, **(variables.get(key) or {})}
             if generate_passwords:
-                candidate.generate_passwords(heat.stack_parameters(self.cloud, plan))
+                candidate.generate_passwords(heat.stack_parameters(target.cloud, plan))
             candidate.finish()
             if look is None:
                 target.container.create()
@@ -208,6 +289,7 @@ class Plans:
         :raises PlanNotFound: there is no such plan.
         :raises TripleOError: the templates are wrong; then the plan is as it was.
         """
+        target = self.open(plan)
 
         def edit(candidate: Candidate) -> None:
             if files is not None:
@@ -216,7 +298,7 @@ class Plans:
             if plan_environment is not None:
                 candidate.take(plan_environment)
             if generate_passwords:
-                candidate.generate_passwords(heat.stack_parameters(self.cloud, plan))
+                candidate.generate_passwords(heat.stack_parameters(target.cloud, plan))
 
         return self.change(plan, change, edit)
 
@@ -241,7 +323,7 @@ class Plans:
         """
         target = self.open(plan)
         if not target.exists():
-            raise exceptions.PlanNotFound(plan, self.names())
+            raise exceptions.PlanNotFound(plan, self.every_name())
         with lock.hold(self.home, plan, change) as held:
             return self.change_held(target, change, held, edit, check, start)
 
@@ -253,6 +335,8 @@ class Plans:
         edit: Callable[[Candidate], object],
         check: Callable[[Candidate], object] | None = None,
         start: Callable[[store.State], Candidate] = Candidate.of,
+        *,
+        sync: bool = True,
     ) -> store.Committed:
         """Do as :meth:`change` does, with a lock that is held already."""
         for attempt in range(1, _ATTEMPTS + 1):
@@ -260,7 +344,7 @@ class Plans:
             # Mistral may deliver an action twice.
             if change.request and state.stored.get("request") == change.request:
                 return store.Committed(
-                    state.revision, changed=True, synced=target.sync(held, limit=store.SLICE)
+                    state.revision, changed=True, synced=target.sync(held, limit=SLICE)
                 )
             candidate = start(state)
             self._recall(target, candidate)
@@ -269,7 +353,7 @@ class Plans:
             if check:
                 check(candidate)
             try:
-                return self._commit(target, state, candidate, change, held)
+                return self._commit(target, state, candidate, change, held, sync=sync)
             except exceptions.PlanChanged:
                 held.check()
                 if attempt == _ATTEMPTS:
@@ -285,34 +369,28 @@ class Plans:
         committed = self.change(plan, change, lambda _: None, finished.append)
         return committed, finished[-1] if finished else self.candidate(self.read(plan))
 
-    def sync(self, plan: str, change: Change) -> bool:
-        """Bring a plan's container into line with its revision, letting other changes in between.
-
-        :returns: whether it shows all of the revision.
-        """
-        target = self.open(plan)
-        for _ in self.home.deadline.poll(0, 0, self.home.deadline.seconds):
-            with lock.hold(self.home, plan, change) as held:
-                if target.sync(held, limit=store.SLICE):
-                    return True
-        return False
-
-    def delete(self, plan: str, change: Change, check: Callable[[], object] | None = None) -> None:
-        """Remove a plan: its environment, files, containers.
+    def delete(
+        self,
+        plan: str,
+        change: Change,
+        check: Callable[[clouds.Cloud], object] | None = None,
+    ) -> None:
+        """Remove a plan in all of its placements: its environment, files, containers.
 
         A half-made or half-deleted plan is removed as well.
 
-        :param check: raises what is against it, such as a stack; called when the plan is locked,
-            for a deployment may be what the lock was waited for.
+        :param check: raises what is against it in a placement, such as a stack; called when the
+            plan is locked, for a deployment may be what the lock was waited for.
         :raises PlanNotFound: nothing of that name is there.
         """
-        target = self.open(plan)
+        target = self.open(plan, anywhere=True)
         # A container that is neither marked nor has an environment holds somebody's other data.
         if not target.exists() and not target.is_left():
-            raise exceptions.PlanNotFound(plan, self.names())
+            raise exceptions.PlanNotFound(plan, self.every_name())
         with lock.hold(self.home, plan, change) as held:
-            if check:
-                check()
+            for cloud in (target.cloud, *(site.cloud for site in target.others())):
+                if check:
+                    check(cloud)
             held.check()
             target.delete()
 

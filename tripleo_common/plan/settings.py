@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tripleo_common import exceptions, memory
+from tripleo_common import clouds, exceptions, memory
 from tripleo_common.plan import (
     capabilities,
     heat,
@@ -58,8 +58,8 @@ def update_capabilities(
     :param environments: path to whether it is chosen.
     :param purge_missing: drop those that are not mentioned.
     :param sort_environments: put each behind all that it requires.
-    :returns: ``environments`` (list of ``{"path"}``, inline ones as ``{"data": {}}``) and
-        ``revision``.
+    :returns: ``environments`` (list of ``{"path"}``, inline ones as ``{"data": {}}``),
+        ``revision``, ``changed`` and ``stale``.
     :raises CapabilitiesConflict: the choice breaks rules of the capabilities map.
     :raises EnvironmentNotFound: a file is named that the plan does not have.
     """
@@ -84,7 +84,7 @@ def update_capabilities(
     shown = chosen or plans.read(plan).variables.get("environments") or []
     return {
         "environments": [{"path": i["path"]} if "path" in i else {"data": {}} for i in shown],
-        "revision": committed.revision,
+        **committed.to_dict(),
     }
 
 
@@ -97,20 +97,27 @@ def get_parameters(plans: Plans, plan: str) -> tuple[dict[str, Any], dict[str, A
     """
     state = plans.read(plan)
     candidate = plans.candidate(state)
-    tree = _tree(plans, plans.open(plan), candidate)
-    return tree, secrets.mask(candidate.variables.get("parameter_defaults") or {}, candidate.hidden)
+    tree = _tree(plans.open(plan), candidate)
+    return tree, _shown(candidate)
 
 
 def update_parameters(
-    plans: Plans, plan: str, values: Mapping[str, Any], change: Change, *, validate: bool = True
+    plans: Plans,
+    plan: str,
+    values: Mapping[str, Any],
+    change: Change,
+    *,
+    validate: bool = True,
+    placement_only: bool = False,
 ) -> tuple[store.Committed, dict[str, Any] | None, dict[str, Any]]:
     """Merge values into a plan's parameters; a value replaces the one it had.
 
     A hidden parameter's value that is given as the mask, as clients read it, stays what it is.
 
     :param validate: have Heat look at the result before it is committed.
-    :returns: what was committed; Heat's answer, masked, if it was asked; the plan's parameters,
-        masked.
+    :param placement_only: the values hold in the placement that the call goes to alone.
+    :returns: what was committed; Heat's answer, masked, if it was asked; the parameters that hold
+        in this placement, masked.
     :raises ParametersInvalid: with all faults: unknown names, wrong types, broken constraints.
     :raises ServiceRefused: Heat refuses the result.
     """
@@ -128,12 +135,18 @@ def update_parameters(
     tree: dict[str, Any] | None = None
     after: dict[str, Any] = {}
 
-    def edit(candidate: Candidate) -> None:
-        current = dict(_values(candidate, "parameter_defaults"))
+    def merge(current: dict[str, Any]) -> dict[str, Any]:
         for name, value in new.items():
-            if not _is_same(current.get(name), value, name):
+            if name not in current or not _is_same(current[name], value, name):
                 current[name] = value
-        candidate.variables["parameter_defaults"] = current
+        return current
+
+    def edit(candidate: Candidate) -> None:
+        if placement_only:
+            candidate.override(merge)
+        else:
+            current = dict(_values(candidate, "parameter_defaults"))
+            candidate.variables["parameter_defaults"] = merge(current)
 
     def check(candidate: Candidate) -> None:
         nonlocal tree
@@ -157,11 +170,9 @@ def update_parameters(
         if faults:
             raise exceptions.ParametersInvalid(faults)
         if validate:
-            tree = _tree(plans, plans.open(plan), candidate)
+            tree = _tree(plans.open(plan), candidate)
         after.clear()
-        after.update(
-            secrets.mask(candidate.variables.get("parameter_defaults") or {}, candidate.hidden)
-        )
+        after.update(_shown(candidate))
 
     committed = plans.change(plan, change, edit, check)
     if not after:
@@ -170,11 +181,19 @@ def update_parameters(
     return committed, tree, after
 
 
-def reset_parameters(plans: Plans, plan: str, change: Change) -> store.Committed:
-    """Take all parameters out of a plan that were set for it as a whole; passwords stay."""
+def reset_parameters(
+    plans: Plans, plan: str, change: Change, *, placement_only: bool = False
+) -> store.Committed:
+    """Take all parameters out of a plan that were set for it as a whole; passwords stay.
+
+    :param placement_only: those that were set for the placement that the call goes to alone.
+    """
 
     def edit(candidate: Candidate) -> None:
-        candidate.variables["parameter_defaults"] = {}
+        if placement_only:
+            candidate.override(lambda _: {})
+        else:
+            candidate.variables["parameter_defaults"] = {}
 
     return plans.change(plan, change, edit)
 
@@ -190,8 +209,9 @@ def update_role_parameters(
     """
     if not isinstance(role, str) or not role:
         raise exceptions.InputInvalid("role", "must be the name of a role or profile.")
+    cloud = plans.open(plan).cloud
     found = parameters.role_parameters(
-        role, profiles.count(plans.cloud, role), profiles.flavor(plans.cloud, role)
+        role, profiles.count(cloud, role), profiles.flavor(cloud, role)
     )
     declared = plans.candidate(plans.read(plan)).given.declared
     # Not every plan has flavors; without any of these the refusal names what there is.
@@ -220,7 +240,7 @@ def generate_passwords(
     """
     made: list[str] = []
     overridden: list[str] = []
-    stack = heat.stack_parameters(plans.cloud, plan)
+    stack = heat.stack_parameters(plans.open(plan).cloud, plan)
 
     def edit(candidate: Candidate) -> None:
         _values(candidate, "passwords")
@@ -249,7 +269,7 @@ def get_passwords(
     :param reveal: in clear instead of masked.
     """
     candidate = Candidate.of(plans.read(plan))
-    defaults = _values(candidate, "parameter_defaults")
+    defaults = {**_values(candidate, "parameter_defaults"), **candidate.overrides}
     stored = _values(candidate, "passwords")
     found = {name: defaults.get(name, value) for name, value in stored.items()}
     if names is not None:
@@ -270,26 +290,33 @@ def get_passwords(
     }
 
 
-def _tree(plans: Plans, target: store.Store, candidate: Candidate) -> dict[str, Any]:
+def _shown(candidate: Candidate) -> dict[str, Any]:
+    """Return the values of parameters that hold in a candidate's placement, secrets masked."""
+    shared = candidate.variables.get("parameter_defaults") or {}
+    return secrets.mask({**shared, **candidate.overrides}, candidate.hidden)
+
+
+def _tree(target: store.Store, candidate: Candidate) -> dict[str, Any]:
     """Return Heat's answer on a candidate, masked; from the archive if it is there."""
-    key = _key(plans, candidate)
+    key = _key(target.cloud, candidate)
     known = _TREES.get((target.archive.url, key)) or target.archive.answer("parameters", key)
     if isinstance(known, dict):
         _TREES.put((target.archive.url, key), known)
         return known
     with heat.refusals(candidate.given, candidate.hidden):
-        answer = heat.validate(plans.cloud, candidate.given)
+        answer = heat.validate(target.cloud, candidate.given)
     tree = parameters.mask_tree(answer, candidate.hidden)
     target.archive.keep_answer("parameters", key, tree)
     _TREES.put((target.archive.url, key), tree)
     return tree
 
 
-def _key(plans: Plans, candidate: Candidate) -> str:
+def _key(cloud: clouds.Cloud, candidate: Candidate) -> str:
     """Return a digest of all that Heat's answer depends on; secrets count in encrypted form."""
     names = ("template", "environments", "parameter_defaults", "passwords")
     variables = {name: candidate.variables.get(name) for name in names}
-    given = [plans.cloud.endpoint("orchestration"), candidate.files_id, variables]
+    here = dict(candidate.overrides)
+    given = [cloud.endpoint("orchestration"), candidate.files_id, variables, here]
     return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
 

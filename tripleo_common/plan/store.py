@@ -5,44 +5,37 @@ revision and its files. Everything that the revision consists of is in the archi
 (:mod:`tripleo_common.plan.archive`). The plan's container, which clients read and write, is brought
 into line afterwards. While it is not yet, the record of the revision tells which objects are only
 left over from before; whatever else differs, somebody wrote directly, and that counts.
+
+A plan with several placements has container and archive in each (:mod:`tripleo_common.plan.site`),
+and the environment once. A call works in one placement; what it commits goes to all of them. One
+that does not get it is stale, and the environment says so in the same moment.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent import futures
 from typing import Any
 
 from tripleo_common import clouds, exceptions
-from tripleo_common.plan import archive, container, environment, lock
+from tripleo_common.plan import archive, container, environment, lock, placements
 from tripleo_common.plan.changes import Change
+from tripleo_common.plan.placements import Placement
+from tripleo_common.plan.site import AT_ONCE, CLIENT_FILES, SLICE, Site, compare, differing
 
 LOG = logging.getLogger(__name__)
 
-BOOKKEEPING = ("revision", "files", "digest", "request")
-"""Variables of a plan's environment that say which revision it is; see :class:`State`."""
+BOOKKEEPING = ("revision", "files", "digest", "request", placements.STALE)
+"""Variables of a plan's environment that say which revision it is, and where it is not yet."""
 
 DERIVED = ("capabilities",)
 """Variables that follow from the files; a revision's record leaves them out."""
-
-CLIENT_FILES = (
-    "capabilities-map.yaml",
-    "network_data.yaml",
-    "overcloud.yaml",
-    "plan-environment.yaml",
-    "roles_data.yaml",
-)
-"""Files that clients read from a plan's container by name."""
-
-AT_ONCE = 200
-"""Files that the creation of a plan puts into its container in any case: a second's work."""
-
-SLICE = 100
-"""Files that are written to a container before the lock is looked at again."""
 
 _ATTEMPTS = 3
 
@@ -59,6 +52,7 @@ class State:
     :ivar files: the files as they are now: those of the revision, but for ``direct``.
     :ivar direct: paths that somebody has written to or removed from the container since.
     :ivar environment_written: somebody has written the environment since.
+    :ivar placement: where that is seen: direct writes are those of this placement.
     """
 
     plan: str
@@ -70,6 +64,17 @@ class State:
     files: archive.Files
     direct: list[str]
     environment_written: bool
+    placement: Placement
+
+    @property
+    def placements(self) -> list[Placement]:
+        """All placements of the plan, the home first."""
+        return placements.listed(self.variables) or [self.placement]
+
+    @property
+    def stale(self) -> dict[str, int]:
+        """Names of the placements that did not get the revision, each with the one it has."""
+        return placements.stale(self.stored)
 
     @property
     def is_committed(self) -> bool:
@@ -88,28 +93,49 @@ class Committed:
 
     :ivar revision: the plan's revision now.
     :ivar changed: whether that is a new one.
-    :ivar synced: whether the plan's container shows it completely.
+    :ivar synced: whether the plan's containers show it completely, those of all placements that
+        have it.
+    :ivar stale: name of each placement that did not get it, to what went wrong.
     """
 
     revision: int
     changed: bool
     synced: bool = False
+    stale: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what results say of it: ``revision``, ``changed`` and ``stale``.
+
+        ``stale`` lists the placements that did not get it: ``placement`` and ``message`` of each.
+        """
+        return {
+            "revision": self.revision,
+            "changed": self.changed,
+            "stale": [{"placement": n, "message": m} for n, m in sorted(self.stale.items())],
+        }
 
 
 class Store:
-    """One plan's environment, container and archive."""
+    """One plan's environment, and its containers in the placement that a call goes to.
 
-    def __init__(self, home: clouds.Cloud, cloud: clouds.Cloud, plan: str) -> None:
+    :ivar site: the plan in that placement.
+    """
+
+    def __init__(
+        self, home: clouds.Cloud, site: Site, open_site: Callable[[Placement], Site]
+    ) -> None:
         """Name the plan; no request is made.
 
         :param home: the cloud whose Mistral holds the environment.
-        :param cloud: the cloud and region that holds the containers.
+        :param open_site: opens another placement of the plan.
         """
-        self.plan = plan
+        self.plan = site.plan
+        self.site = site
+        self.container = site.container
+        self.archive = site.archive
+        self.cloud = site.cloud
         self._home = home
-        self._cloud = cloud
-        self.container = container.Container(cloud, plan)
-        self.archive = archive.Archive(cloud, plan)
+        self._open_site = open_site
 
     def exists(self) -> bool:
         """Tell whether there is such a plan's environment."""
@@ -159,42 +185,41 @@ class Store:
             took the lock over. The plan is as they left it.
         :raises PlanExists: a new plan's environment is there already.
         """
-        listed = (state.look if state else look or container.Look({}, None)).objects
+        shown = state.look if state else look or container.Look({}, None)
         content = _content(variables)
+        here = self.site.placement
+        # A client may have put an environment of its own in the place of ours.
+        if not placements.listed(content):
+            content[placements.VARIABLE] = placements.dump([here])
         if (
             state
             and state.is_committed
-            and (files.id, content)
-            == (
-                state.files.id,
-                state.variables,
-            )
+            and (files.id, content) == (state.files.id, state.variables)
         ):
             done = Committed(state.revision, changed=False, synced=True)
             # A container may be left from a change that was cut off.
             is_left = state.look.revision != state.revision
-            return self._synced(done, held, (), SLICE) if is_left else done
+            return self._synced(done, held, files, {}, (), SLICE) if is_left else done
         number = state.revision + 1 if state else 1
+        record = {
+            "revision": number,
+            "user": change.user,
+            "time": _now(),
+            "reason": change.reason,
+            "action": change.action,
+            "execution": change.execution,
+            "what": dict(what),
+            "files": files.id,
+            "environment": {k: v for k, v in content.items() if k not in DERIVED},
+        }
         held.check()
         self.archive.create()
         if not state or files.id != state.base.id:
             self.archive.write_files(files)
-        supersedes = _supersedes(listed, files.hashes)
-        self.archive.write_record(
-            number,
-            {
-                "revision": number,
-                "user": change.user,
-                "time": _now(),
-                "reason": change.reason,
-                "action": change.action,
-                "execution": change.execution,
-                "what": dict(what),
-                "files": files.id,
-                "environment": {k: v for k, v in content.items() if k not in DERIVED},
-                "supersedes": supersedes,
-            },
-        )
+        superseded = differing(shown, files.hashes)
+        self.archive.write_record(number, {**record, "supersedes": superseded})
+        others, problems = self._send(state, number, files, record, content)
+        had = state.stale if state else {}
         stored = {
             **content,
             "revision": number,
@@ -202,10 +227,16 @@ class Store:
             "digest": _digest(content),
             "request": change.request,
         }
+        if problems:
+            before = state.revision if state else 0
+            known = {p.name for p in state.placements} if state else set()
+            stored[placements.STALE] = {
+                name: had.get(name, before if name in known else 0) for name in problems
+            }
         held.check()
         # This is the moment: before it the plan is the old revision, after it the new one.
         self._put_environment(state, stored)
-        committed = Committed(number, changed=True)
+        committed = Committed(number, changed=True, stale=problems)
         if state:
             # More may be pending from before; each change goes on with a part of that.
             changed = [
@@ -213,11 +244,11 @@ class Store:
                 for path in {*state.base.hashes, *files.hashes}
                 if state.base.hashes.get(path) != files.hashes.get(path)
             ]
-            committed = self._synced(committed, held, changed, SLICE)
+            committed = self._synced(committed, held, files, others, changed, SLICE, sync=sync)
         else:
-            at_once = sync or len(supersedes) <= AT_ONCE
-            committed = self._synced(committed, held, CLIENT_FILES, None if at_once else 0)
-        self._prune(number)
+            limit = None if sync or len(superseded) <= AT_ONCE else 0
+            committed = self._synced(committed, held, files, others, CLIENT_FILES, limit)
+        self._prune(number, others)
         return committed
 
     def sync(
@@ -226,7 +257,7 @@ class Store:
         first: Collection[str] = (),
         limit: int | None = None,
     ) -> bool:
-        """Bring the container into line with the revision; what was written directly stays.
+        """Bring the container here into line with the revision; what was written directly stays.
 
         :param held: the plan's lock, looked at before each slice of files.
         :param first: paths to begin with.
@@ -234,35 +265,129 @@ class Store:
         :returns: whether the container shows all of the revision now.
         """
         state = self.read()
-        stale = self._stale(state)
-        wanted = set(first)
-        todo = [path for path in stale if path in wanted]
-        todo += [path for path in stale if path not in wanted][:limit]
-        base = state.base.contents
-        for start in range(0, len(todo), SLICE):
-            held.check()
-            paths = todo[start : start + SLICE]
-            self.container.write({path: base[path] for path in paths if path in base})
-            self.container.delete_files([path for path in paths if path not in base])
-        whole = len(todo) == len(stale)
-        if whole and state.look.revision != state.revision:
-            self.container.mark_revision(state.revision)
-        return whole
+        return self.site.bring_into_line(
+            state.revision, state.base, held.check, first, limit, state.look
+        )
+
+    def direct(self) -> list[str]:
+        """Return the paths that somebody has written to or removed from the container here."""
+        return self.read().direct
+
+    def bring_up(self, held: lock.Lock) -> None:
+        """Give this placement the revisions that it did not get, if it is stale.
+
+        :raises PlanNotFound: there is no such plan.
+        :raises RevisionCorrupt: no other placement has them either.
+        """
+        stored = self._stored()
+        name = self.site.placement.name
+        stale = placements.stale(stored)
+        if name not in stale:
+            return
+        listed = placements.listed(stored)
+        source = next((p for p in listed if p.name not in stale), None)
+        if source is None:
+            raise exceptions.RevisionCorrupt(self.plan, stored["revision"], "no placement has it")
+        held.check()
+        self.site.catch_up(self._open_site(source).archive, stored["revision"], stale[name])
+        held.check()
+        del stale[name]
+        fresh = {key: value for key, value in stored.items() if key != placements.STALE}
+        if stale:
+            fresh[placements.STALE] = stale
+        # Nothing else may have been written since; the revision itself stays what it is.
+        if environment.read(self._home, self.plan) != stored:
+            raise exceptions.PlanChanged(self.plan, "its environment was written to directly")
+        environment.write(self._home, self.plan, fresh)
 
     def delete(self) -> None:
         """Remove everything, the environment first: without it there is no plan."""
+        others = self.others()
+        for site in others:
+            # What does not answer now would be left for ever.
+            site.container.exists()
         environment.delete(self._home, self.plan)
-        self.container.delete()
-        self.archive.delete()
+        for site in (self.site, *others):
+            site.delete()
 
-    def _read(self) -> State:
+    def others(self) -> list[Site]:
+        """Return the plan in its other placements."""
+        return self._others(environment.read(self._home, self.plan) or {})
+
+    def _others(self, variables: Mapping[str, Any]) -> list[Site]:
+        listed = placements.listed(variables)
+        if not listed:
+            return []
+        here = self.site.placement
+        return [self._open_site(place) for place in listed if not place.is_at(here)]
+
+    def _send(
+        self,
+        state: State | None,
+        number: int,
+        files: archive.Files,
+        record: Mapping[str, Any],
+        content: Mapping[str, Any],
+    ) -> tuple[dict[str, Site], dict[str, str]]:
+        """Send a revision to the other placements.
+
+        :returns: those that have it, by name; and of the others, what went wrong.
+        """
+        stale = state.stale if state else {}
+        before = {place.name for place in state.placements} if state else set()
+
+        def send(site: Site) -> str | None:
+            name = site.placement.name
+            try:
+                if state and name in stale:
+                    site.catch_up(self.archive, state.revision, stale[name])
+                had = state.revision if state and name in before else 0
+                site.receive(
+                    number, files, record, had=had, base=state.base if state and had else None
+                )
+            # The others go on without it; it is named, and brought up later.
+            except Exception as error:
+                LOG.exception("Plan %s: placement %s did not get it", self.plan, name)
+                known = clouds.translate(error, site.cloud.names)
+                return known.message if known else "it met an unexpected error"
+            return None
+
+        sites = self._others(content)
+        if not sites:
+            return {}, {}
+        with futures.ThreadPoolExecutor(len(sites)) as pool:
+            told = list(pool.map(send, sites))
+        reached = {
+            site.placement.name: site
+            for site, problem in zip(sites, told, strict=True)
+            if problem is None
+        }
+        problems = {
+            site.placement.name: problem
+            for site, problem in zip(sites, told, strict=True)
+            if problem is not None
+        }
+        return reached, problems
+
+    def _stored(self) -> dict[str, Any]:
         stored = environment.read(self._home, self.plan)
         if stored is None:
-            raise exceptions.PlanNotFound(self.plan, names(self._home, self._cloud))
+            known = names(self._home, self.cloud, everywhere=True)
+            raise exceptions.PlanNotFound(self.plan, known)
+        return stored
+
+    def _read(self) -> State:
+        stored = self._stored()
+        self._check_fresh(stored)
         look = self.container.look()
         variables = _content(stored)
         revision, files_id = self._position(stored, look)
         written = stored.get("digest") != _digest(variables)
+        if written and placements.VARIABLE not in variables:
+            # Clients that replace the environment know nothing of placements.
+            record = self.archive.record(revision) if revision else None
+            known = record["environment"].get(placements.VARIABLE) if record else None
+            variables.update({placements.VARIABLE: known} if known else {})
         nothing = archive.Files.of({})
         try:
             base = self.archive.files(files_id, revision) if files_id else nothing
@@ -272,7 +397,7 @@ class Store:
             # Every file of the container then counts as written by somebody, and is read.
             LOG.exception("Plan %s: its container stands in for its archive", self.plan)
             base = nothing
-        direct, _stale = compare(look, base.hashes, revision, self._supersedes(look, revision))
+        direct, _stale = compare(look, base.hashes, self.site.supersedes(look, revision))
         if not direct:
             files = base
         else:
@@ -283,9 +408,20 @@ class Store:
             # A commit writes the environment first: what is direct to an older one may be its.
             if environment.read(self._home, self.plan) != stored:
                 raise exceptions.PlanChanged(self.plan, "it was changed by others")
+        here = self.site.placement
+        place = next((p for p in placements.listed(variables) if p.is_at(here)), here)
         return State(
-            self.plan, revision, stored, variables, look, base, files, direct, bool(written)
+            self.plan, revision, stored, variables, look, base, files, direct, bool(written), place
         )
+
+    def _check_fresh(self, stored: Mapping[str, Any]) -> None:
+        stale = placements.stale(stored)
+        if stale:
+            name = self.site.placement.name
+            if name in stale:
+                raise exceptions.PlacementStale(
+                    self.plan, name, stale[name], int(stored.get("revision") or 0)
+                )
 
     def _position(self, stored: Mapping[str, Any], look: container.Look) -> tuple[int, str | None]:
         """Return number and files of the revision that an environment is or was."""
@@ -298,18 +434,6 @@ class Store:
         number = look.revision if look.revision in numbers else (numbers or [0])[-1]
         record = self.archive.record(number) if number else None
         return (number, str(record["files"])) if record and number else (0, None)
-
-    def _supersedes(self, look: container.Look, revision: int) -> dict[str, str | None] | None:
-        if not revision or look.revision == revision:
-            return None
-        record = self.archive.record(revision)
-        if record is None:
-            raise exceptions.RevisionCorrupt(self.plan, revision, "its record is gone")
-        return dict(record["supersedes"])
-
-    def _stale(self, state: State) -> list[str]:
-        supersedes = self._supersedes(state.look, state.revision)
-        return compare(state.look, state.base.hashes, state.revision, supersedes)[1]
 
     def _put_environment(self, state: State | None, stored: dict[str, Any]) -> None:
         if state and environment.read(self._home, self.plan) != state.stored:
@@ -325,66 +449,63 @@ class Store:
                 raise
 
     def _synced(
-        self, committed: Committed, held: lock.Lock, first: Collection[str], limit: int | None
+        self,
+        committed: Committed,
+        held: lock.Lock,
+        files: archive.Files,
+        others: Mapping[str, Site],
+        first: Collection[str],
+        limit: int | None,
+        *,
+        sync: bool = True,
     ) -> Committed:
-        try:
-            synced = self.sync(held, first, limit)
-        # The plan is committed, and every reader finds it so; the next change goes on with this.
-        except Exception:
-            LOG.exception("Plan %s: its container is not in line with its revision", self.plan)
-            synced = False
+        """Bring the containers into line, as far as that goes at once."""
+
+        def there(site: Site) -> bool:
+            look = site.container.look()
+            is_new = not look.objects
+            at_once = is_new and (sync or len(files.hashes) <= AT_ONCE)
+            return site.bring_into_line(
+                committed.revision,
+                files,
+                held.check,
+                CLIENT_FILES if is_new else first,
+                None if at_once else limit,
+                look,
+            )
+
+        here = functools.partial(self.sync, held, first, limit)
+        works: list[Callable[[], bool]] = [here]
+        works += [functools.partial(there, site) for site in others.values()]
+        synced = True
+        for work in works:
+            try:
+                synced = work() and synced
+            # The plan is committed, and every reader finds it so; the next change goes on.
+            except Exception:
+                LOG.exception("Plan %s: a container is not in line with its revision", self.plan)
+                synced = False
         return dataclasses.replace(committed, synced=synced)
 
-    def _prune(self, number: int) -> None:
-        try:
-            self.archive.prune(number)
-        # It is tidying up, done again with the next commit; the plan is committed.
-        except Exception:
-            LOG.exception("Plan %s: old revisions could not be removed", self.plan)
+    def _prune(self, number: int, others: Mapping[str, Site]) -> None:
+        for site in (self.site, *others.values()):
+            try:
+                site.archive.prune(number)
+            # It is tidying up, done again with the next commit; the plan is committed.
+            except Exception:
+                LOG.exception("Plan %s: old revisions could not be removed", self.plan)
 
 
-def names(home: clouds.Cloud, cloud: clouds.Cloud) -> list[str]:
-    """Return the sorted names of all plans, with two requests however many there are."""
-    return sorted(container.names(cloud).intersection(environment.names(home)))
+def names(home: clouds.Cloud, cloud: clouds.Cloud, *, everywhere: bool = False) -> list[str]:
+    """Return the sorted names of all plans, with two requests however many there are.
 
-
-def compare(
-    look: container.Look,
-    hashes: Mapping[str, str],
-    revision: int,
-    supersedes: Mapping[str, str | None] | None,
-) -> tuple[list[str], list[str]]:
-    """Tell direct writes from what is left over of before.
-
-    :param look: what a plan's container lists.
-    :param hashes: path to MD5 of the revision's files.
-    :param supersedes: path to the MD5 that the container listed when the revision was committed,
-        where that was another one (None: nothing); None if the container has been brought into
-        line with the revision since.
-    :returns: the paths that were written or removed directly, and those to be brought into line.
+    :param everywhere: also those that have no container in this cloud and region.
     """
-    direct: list[str] = []
-    stale: list[str] = []
-    for path in sorted({*look.objects, *hashes}):
-        listed = look.objects[path].hash if path in look.objects else None
-        if listed == hashes.get(path):
-            continue
-        if supersedes is not None and path in supersedes and supersedes[path] == listed:
-            stale.append(path)
-        else:
-            direct.append(path)
-    return direct, stale
-
-
-def _supersedes(
-    listed: Mapping[str, container.Object], hashes: Mapping[str, str]
-) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for path in {*listed, *hashes}:
-        before = listed[path].hash if path in listed else None
-        if before != hashes.get(path):
-            found[path] = before
-    return found
+    described = environment.descriptions(home)
+    found = container.names(cloud).intersection(described)
+    if everywhere:
+        found |= {name for name, text in described.items() if text == environment.DESCRIPTION}
+    return sorted(found)
 
 
 def _content(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,162 @@
+"""Adding, removing and bringing up the placements of a plan."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from tripleo_common import clouds, exceptions
+from tripleo_common.plan import environment, heat, lock, placements, store
+from tripleo_common.plan.candidate import Candidate
+from tripleo_common.plan.changes import Change
+from tripleo_common.plan.placements import Placement
+from tripleo_common.plan.plans import Plans
+from tripleo_common.plan.site import SLICE
+
+LOG = logging.getLogger(__name__)
+
+
+def add(
+    plans: Plans, plan: str, cloud: str | None, region: str | None, change: Change, *, sync: bool
+) -> tuple[store.Committed, Placement]:
+    """Place a plan in one more cloud and region, with all of its revisions.
+
+    :param cloud: a name in the executors' ``clouds.yaml``; None for the request's own cloud.
+    :param region: a region of that; None for the only one.
+    :param sync: put all files into its container there at once.
+    :returns: what was committed, and the placement. Nothing happens if it is one already.
+    :raises PlacementTaken: there is a container or a stack of that name there.
+    :raises ServiceUnavailable: it does not answer.
+    """
+    target = plans.open(plan, anywhere=True)
+    if not target.exists():
+        raise exceptions.PlanNotFound(plan, plans.every_name())
+    site = plans.site(plan, cloud, region)
+    place = site.placement
+    with lock.hold(plans.home, plan, change) as held:
+        state = target.read()
+        if any(place.is_at(other) for other in state.placements):
+            return store.Committed(state.revision, changed=False, synced=state.is_shown), place
+        if site.container.exists():
+            raise exceptions.PlacementTaken(plan, place.name, "a container")
+        if heat.stack_id(site.cloud, plan):
+            raise exceptions.PlacementTaken(plan, place.name, "a stack")
+
+        def edit(candidate: Candidate) -> None:
+            listed = placements.listed(candidate.variables) or [state.placement]
+            candidate.variables[placements.VARIABLE] = placements.dump([*listed, place])
+
+        committed = plans.change_held(target, change, held, edit, sync=sync)
+        if place.name in committed.stale:
+            LOG.warning("Plan %s: placement %s is added and stale", plan, place.name)
+    return committed, place
+
+
+def remove(
+    plans: Plans, plan: str, cloud: str | None, region: str | None, change: Change
+) -> store.Committed:
+    """Take a placement from a plan, with its containers there.
+
+    If it is the plan's home, the next one is from then on.
+
+    :raises PlacementNotFound: it is none.
+    :raises PlacementInUse: a stack is there, or files that were written there directly and are not
+        committed; or it is the only one.
+    :raises ServiceUnavailable: it does not answer, so nobody knows whether a stack is there.
+    """
+    found = environment.read(plans.home, plan)
+    if found is None:
+        raise exceptions.PlanNotFound(plan, plans.every_name())
+    listed = placements.listed(found)
+    if not listed:
+        raise exceptions.PlacementInUse(plan, placements.name_of(cloud, region), _ONLY)
+    place = placements.choose(plan, listed, cloud, region, None)
+    stale = placements.stale(found)
+    rest = [other for other in listed if not other.is_at(place)]
+    if not rest:
+        raise exceptions.PlacementInUse(plan, place.name, _ONLY)
+    keeper = next((other for other in rest if other.name not in stale), None)
+    if keeper is None:
+        raise exceptions.PlacementInUse(
+            plan, place.name, "all others are stale. Bring them up first (tripleo.plan.sync)."
+        )
+    target = plans.open_at(plan, keeper)
+    site = plans.open_site(plan, place)
+    with lock.hold(plans.home, plan, change) as held:
+        stack = heat.stack_id(site.cloud, plan)
+        if stack:
+            raise exceptions.PlacementInUse(
+                plan,
+                place.name,
+                f"the stack {plan} (UUID {stack}) is there. Delete it first "
+                "(tripleo.stack.v1.delete_stack).",
+            )
+        if place.name not in stale:
+            direct = plans.open_at(plan, place).direct()
+            if direct:
+                raise exceptions.PlacementInUse(
+                    plan,
+                    place.name,
+                    f"{exceptions.one_of(direct)} there was written directly and is not committed. "
+                    "Commit it (tripleo.templates.process with that region) or remove it.",
+                )
+        held.check()
+        # Should this executor die in between, the next commit makes them again.
+        site.delete()
+
+        def edit(candidate: Candidate) -> None:
+            candidate.variables[placements.VARIABLE] = [
+                item
+                for item in placements.dump(placements.listed(candidate.variables))
+                if placements.name_of(item["cloud"], item["region"]) != place.name
+            ]
+
+        return plans.change_held(target, change, held, edit)
+
+
+_ONLY = "it is the only one. Delete the plan instead (tripleo.plan.delete)."
+
+
+def sync(plans: Plans, plan: str, change: Change) -> list[dict[str, Any]]:
+    """Bring placements up to the plan's revision, and their containers into line with it.
+
+    That is the placement that the call names; all of them if it names none. Other changes of the
+    plan may come in between.
+
+    :returns: of each ``placement`` (its name), ``state`` (``synced`` or ``stale``) and ``message``.
+    :raises ServiceUnavailable: the placement that was named does not answer.
+    """
+    first = plans.open(plan, anywhere=True)
+    stored = environment.read(plans.home, plan)
+    if stored is None:
+        raise exceptions.PlanNotFound(plan, plans.every_name())
+    if plans.is_placed or not placements.listed(stored):
+        targets = [first]
+    else:
+        targets = [plans.open_at(plan, place) for place in placements.listed(stored)]
+    told: list[dict[str, Any]] = []
+    for target in targets:
+        message, done = "", False
+        try:
+            if target.site.placement.name in placements.stale(stored):
+                with lock.hold(plans.home, plan, change) as held:
+                    target.bring_up(held)
+            for _ in plans.home.deadline.poll(0, 0, plans.home.deadline.seconds):
+                with lock.hold(plans.home, plan, change) as held:
+                    done = target.sync(held, limit=SLICE)
+                if done:
+                    break
+        # One placement that does not answer must not keep the others from being brought up.
+        except Exception as error:
+            known = clouds.translate(error, target.cloud.names)
+            if len(targets) == 1 or known is None:
+                raise
+            message = known.message
+        told.append(
+            {
+                "placement": target.site.placement.name,
+                "state": "synced" if done else "stale",
+                "message": message,
+            }
+        )
+    return told
