@@ -28,9 +28,7 @@ def add(
     :raises PlacementTaken: there is a container or a stack of that name there.
     :raises ServiceUnavailable: it does not answer.
     """
-    target = plans.open(plan, anywhere=True)
-    if not target.exists():
-        raise exceptions.PlanNotFound(plan, plans.every_name())
+    target = plans.open_any(plan)
     site = plans.site(plan, cloud, region)
     place = site.placement
     with lock.hold(plans.home, plan, change) as held:

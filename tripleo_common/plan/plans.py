@@ -98,6 +98,26 @@ class Plans:
         """Return the names of all plans, wherever they are."""
         return store.names(self.home, self._reach.open(self._cloud, self._region), everywhere=True)
 
+    def open_any(self, plan: str) -> store.Store:
+        """Return where a plan is kept, as seen from a placement that is not stale.
+
+        What the call names is something else, such as a new placement.
+
+        :raises PlanNotFound: there is no such plan.
+        """
+        names.check_plan(plan)
+        self._reach.check_is_own(self._cloud, f"Plan {plan}")
+        variables = environment.read(self.home, plan)
+        if variables is None:
+            raise exceptions.PlanNotFound(plan, self.every_name())
+        if not placements.listed(variables):
+            return self._store(self.site(plan, None, None))
+        return self._fresh(plan, variables)
+
+    def _fresh(self, plan: str, variables: Mapping[str, Any]) -> store.Store:
+        listed, stale = placements.listed(variables), placements.stale(variables)
+        return self.open_at(plan, next((p for p in listed if p.name not in stale), listed[0]))
+
     def open_at(self, plan: str, place: Placement) -> store.Store:
         """Return where a plan is kept, as seen from one of its placements."""
         key = (plan, place.cloud, place.region)
@@ -125,8 +145,7 @@ class Plans:
         if not listed:
             return self._store(self.site(plan, self._cloud, self._region))
         if anywhere and not self.is_placed:
-            stale = placements.stale(variables)
-            return self.open_at(plan, next((p for p in listed if p.name not in stale), listed[0]))
+            return self._fresh(plan, variables)
         requested = self._reach.requested_region
         return self.open_at(
             plan, placements.choose(plan, listed, self._cloud, self._region, requested)

@@ -34,6 +34,7 @@ from oslo_config import cfg  # noqa: E402
 from oslo_log import log as logging  # noqa: E402
 from sqlalchemy.orm import attributes  # noqa: E402
 
+from tripleo_common import gate  # noqa: E402
 from tripleo_common.undercloud.servers import sqlite, wsgi  # noqa: E402
 
 _API_THREADS = 64
@@ -167,6 +168,7 @@ def main() -> None:
     # Each synchronous action holds one of the API's threads, and asks this API for the plan's
     # environment: with cheroot's ten, ten of them would wait for each other.
     api.server.requests.min = _API_THREADS
+    api.server.wsgi_app = gate.Gate(api.server.wsgi_app)
     api.start()
 
     ended = threading.Event()
