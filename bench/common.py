@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from heatclient import client as heat_client
+from mistral_lib.actions import context
 from mistralclient.api import client as mistral_client
 from oslo_config import cfg
 
@@ -56,12 +57,22 @@ def plans_of(made: lifecycle.Undercloud) -> plans.Plans:
     config.options()
     keys = made.directory.etc("mistral") / "encryption-keys"
     cfg.CONF.set_override("encryption_keys_file", str(keys), config.GROUP)
-    session = made.session()
-    session.get_token()
     # An action's deadline is for all of its requests, and here nobody knows how many follow.
     limit = clouds.Deadline(24 * 3600, request_seconds=SECONDS)
-    cloud = clouds.Cloud(None, session, limit, made.directory.regions[0])
-    return plans.Plans(cloud, cloud)
+    return plans.Plans(clouds.Clouds(security(made), None, limit), None, made.directory.regions[0])
+
+
+def security(made: lifecycle.Undercloud) -> context.SecurityContext:
+    """Return what Mistral gives to an action that the administrator runs."""
+    session = made.session()
+    token = session.auth.get_access(session)
+    return context.SecurityContext(
+        auth_uri=made.directory.credentials()["auth_url"],
+        auth_token=token.auth_token,
+        project_id=token.project_id,
+        user_name=token.username,
+        service_catalog=token._data["token"],
+    )
 
 
 class Clients:

@@ -67,6 +67,7 @@ class Measurement:
         self._parameter = 0
         self._clients = common.Clients(made)
         self._plans = common.plans_of(made)
+        self._cloud = self._plans.open("extracted").cloud
         self._files = tarball.read_tree(tht.tree())
         self._tarball = tarball.pack(self._files)
         swift = self._swift()
@@ -93,7 +94,7 @@ class Measurement:
         for _ in range(self._rounds):
             whole += common.seconds(lambda: self._set_parameter(validate=True))
             given = self._plans.heat_input(self._plans.candidate(self._plans.read(PLAN)))
-            alone += common.seconds(functools.partial(heat.validate, self._plans.cloud, given))
+            alone += common.seconds(functools.partial(heat.validate, self._cloud, given))
             without += common.seconds(lambda: self._set_parameter(validate=False))
         n = self._rounds
         self._plain(
@@ -236,7 +237,7 @@ class Measurement:
 
     def _extract(self) -> float:
         """Return the seconds of Swift's bulk middleware for the same files."""
-        target = container.Container(self._plans.cloud, "extracted")
+        target = container.Container(self._cloud, "extracted")
         target.create()
         began = time.monotonic()
         answer = self._clients.session.put(

@@ -612,6 +612,35 @@ class StackTimeout(TripleOError):
         )
 
 
+class ResultTooLarge(TripleOError):
+    """The result of an action is larger than Mistral keeps."""
+
+    def __init__(self, action: str, size: int, limit: int) -> None:
+        """Name the action, its result's size and the limit, in bytes.
+
+        :param size: it is at least that; what is too large is not read to its end.
+        """
+        super().__init__(
+            f"The result of {action} is too large for Mistral: {size} bytes or more; at most "
+            f"{limit} are possible. Ask for less, with its inputs that limit or filter.",
+            action=action,
+            size=size,
+            limit=limit,
+        )
+
+
+class ResultUnknown(TripleOError):
+    """A client returned something that is no data."""
+
+    def __init__(self, kind: str) -> None:
+        """Name its type."""
+        super().__init__(
+            f"The client returned an object of the type {kind}, which is no data. The mapping "
+            "(option openstack_actions_mapping) should not have this method.",
+            kind=kind,
+        )
+
+
 class InternalError(TripleOError):
     """Something unexpected: a fault of this software. The executor's log has the traceback."""
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
 from typing import Any
 
 from cryptography import fernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf import hkdf
 
 from tripleo_common import config, exceptions
 
 _PREFIX = "encrypted:"
 
 _KEYS_FILE_BYTES = 64 * 1024
+_KEY_BYTES = 32
 
 
 class Vault:
@@ -22,16 +26,22 @@ class Vault:
     A file that has changed is read again, so that keys are rotated without a restart.
     """
 
-    def __init__(self, path: str | None) -> None:
-        """Name the file of keys; a plan without secrets needs none, so nothing is read yet."""
+    def __init__(self, path: str | None, purpose: str = "") -> None:
+        """Name the file of keys; a plan without secrets needs none, so nothing is read yet.
+
+        :param purpose: what is encrypted for one purpose does not open for another. Whoever may
+            store secrets has values of their choice encrypted and can read the result, which must
+            not be taken for something that was checked.
+        """
         self._path = path
+        self._purpose = purpose
         self._seen: tuple[int, ...] | None = None
         self._known: list[fernet.Fernet] = []
 
     @classmethod
-    def from_options(cls) -> Vault:
+    def from_options(cls, purpose: str = "") -> Vault:
         """Return the vault of the file that the option ``encryption_keys_file`` names."""
-        return cls(config.options().encryption_keys_file)
+        return cls(config.options().encryption_keys_file, purpose)
 
     def encrypt(self, value: Any) -> str:
         """Return ``encrypted:`` and a token that holds the value.
@@ -117,7 +127,8 @@ class Vault:
             if not text or text.startswith(b"#"):
                 continue
             try:
-                keys.append(fernet.Fernet(text))
+                key = fernet.Fernet(text)
+                keys.append(fernet.Fernet(self._derived(text)) if self._purpose else key)
             except ValueError:
                 # Not passed over: it may be the newest, and secrets that were encrypted with
                 # an older key instead would seem to be rotated.
@@ -127,6 +138,12 @@ class Vault:
         if not keys:
             raise exceptions.EncryptionKeyMissing(f"the file of keys {self._path} has no key")
         return keys
+
+    def _derived(self, key: bytes) -> bytes:
+        own = hkdf.HKDF(
+            hashes.SHA256(), length=_KEY_BYTES, salt=None, info=self._purpose.encode()
+        ).derive(base64.urlsafe_b64decode(key))
+        return base64.urlsafe_b64encode(own)
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 import requests.adapters
 from oslo_config import cfg
 
+from bench import common
 from tripleo_common import clouds, config
 from tripleo_common.plan import changes, plans
 from tripleo_common.undercloud import lifecycle, state
@@ -47,8 +48,8 @@ def main():
     config.options()
     keys = next(Path(root).glob("etc/*/encryption-keys"))
     cfg.CONF.set_override("encryption_keys_file", str(keys), config.GROUP)
-    cloud = clouds.Cloud(None, undercloud.session(), clouds.Deadline(600), None)
-    project = plans.Plans(cloud, cloud)
+    reach = clouds.Clouds(common.security(undercloud), None, clouds.Deadline(600))
+    project = plans.Plans(reach)
     wanted = OLD if what == "old" else NEW
 
     def edit(candidate):

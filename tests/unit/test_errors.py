@@ -1,8 +1,15 @@
 import ddt
+import ironic_inspector_client
 import requests
+from cinderclient import exceptions as cinder_exc
+from glanceclient import exc as glance_exc
 from heatclient import exc as heat_exc
+from ironicclient import exc as ironic_exc
 from keystoneauth1 import exceptions as ksa_exc
+from keystoneclient import exceptions as keystone_exc
 from mistralclient.api import base as mistral_base
+from neutronclient.common import exceptions as neutron_exc
+from novaclient import exceptions as nova_exc
 from swiftclient import exceptions as swift_exc
 
 from tests.unit import base, fakes
@@ -23,6 +30,13 @@ def swift_error(status, host="swift.test"):
         http_reason="Because",
         http_response_content=SECRET,
     )
+
+
+def inspector_error(status):
+    response = requests.Response()
+    response.status_code = status
+    response._content = b'{"error": {"message": "Node x"}}'
+    return ironic_inspector_client.ClientError(response)
 
 
 @ddt.ddt
@@ -56,6 +70,42 @@ class Translate(base.TestCase):
         (mistral_base.APIException(403, "no"), exceptions.NotAllowed, "workflowv2"),
         (mistral_base.APIException(503, None), exceptions.ServiceUnavailable, "workflowv2"),
         (mistral_base.APIException(None, "x"), exceptions.ServiceRefused, "workflowv2"),
+        (glance_exc.HTTPNotFound("no image"), exceptions.ServiceRefused, "image"),
+        (glance_exc.HTTPForbidden("no"), exceptions.NotAllowed, "image"),
+        (glance_exc.HTTPServiceUnavailable("x"), exceptions.ServiceUnavailable, "image"),
+        (glance_exc.CommunicationError("no http://a/"), exceptions.ServiceUnavailable, "image"),
+        (glance_exc.InvalidEndpoint("x"), exceptions.ServiceRefused, "image"),
+        (
+            heat_exc.CommunicationError("http://a/: no"),
+            exceptions.ServiceUnavailable,
+            "orchestration",
+        ),
+        (ironic_exc.NotFound("no node"), exceptions.ServiceRefused, "baremetal"),
+        (ironic_exc.Conflict("locked"), exceptions.ServiceRefused, "baremetal"),
+        (ironic_exc.Unauthorized("no"), exceptions.NotAllowed, "baremetal"),
+        (ironic_exc.ServiceUnavailable("x"), exceptions.ServiceUnavailable, "baremetal"),
+        (ironic_exc.ConnectionRefused("x"), exceptions.ServiceUnavailable, "baremetal"),
+        (ironic_exc.InvalidAttribute("x"), exceptions.ServiceRefused, "baremetal"),
+        (inspector_error(404), exceptions.ServiceRefused, "baremetal-introspection"),
+        (inspector_error(403), exceptions.NotAllowed, "baremetal-introspection"),
+        (inspector_error(503), exceptions.ServiceUnavailable, "baremetal-introspection"),
+        (
+            ironic_inspector_client.VersionNotSupported((1, 9), ((1, 0), (1, 8))),
+            exceptions.ServiceRefused,
+            "baremetal-introspection",
+        ),
+        (keystone_exc.NoMatchingPlugin("x"), exceptions.ServiceRefused, "identity"),
+        (nova_exc.NotFound(404, "no server"), exceptions.ServiceRefused, "compute"),
+        (nova_exc.Forbidden(403, "no"), exceptions.NotAllowed, "compute"),
+        (cinder_exc.NotFound(404, "none"), exceptions.ServiceRefused, "volumev3"),
+        (cinder_exc.ConnectionError("x"), exceptions.ServiceUnavailable, "volumev3"),
+        (neutron_exc.NotFound("none"), exceptions.ServiceRefused, "network"),
+        (neutron_exc.Unauthorized("no"), exceptions.NotAllowed, "network"),
+        (
+            neutron_exc.ConnectionFailed(reason="x"),
+            exceptions.ServiceUnavailable,
+            "network",
+        ),
         (ksa_exc.Unauthorized(url=fakes.IDENTITY), exceptions.NotAllowed, "identity"),
         (ksa_exc.Forbidden(url=fakes.IDENTITY), exceptions.NotAllowed, "identity"),
         (ksa_exc.ServiceUnavailable(url=fakes.IDENTITY), exceptions.ServiceUnavailable, "identity"),
@@ -74,6 +124,7 @@ class Translate(base.TestCase):
     def test_status_is_kept_as_data(self, status):
         self.assertEqual(status, self.translate(swift_error(status)).status)
         self.assertEqual(status, self.translate(mistral_base.APIException(status, "x")).status)
+        self.assertEqual(status, self.translate(inspector_error(status)).status)
 
     def test_words_of_the_service_are_told_and_not_endlessly(self):
         ours = self.translate(mistral_base.APIException(400, "Invalid: " + "x" * 100000))
@@ -122,6 +173,7 @@ class Translate(base.TestCase):
         swift_error(503),
         swift_error(404),
         swift_error(None),
+        glance_exc.CommunicationError(f"no http://admin:{SECRET}@glance.test/v2?t={SECRET}"),
         ksa_exc.ConnectFailure(
             f"Unable to establish connection to http://admin:{SECRET}@heat.test:8004/v1?t={SECRET}"
         ),

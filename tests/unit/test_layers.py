@@ -33,7 +33,7 @@ CLIENTS = {
     "heatclient": {"clouds", "deployment", "plan"},
     "ironicclient": {"clouds", "baremetal"},
     "keystoneauth1": {"clouds", "undercloud"},
-    "mistralclient": {"clouds", "plan", "undercloud"},
+    "mistralclient": {"clouds", "deployment", "plan", "undercloud"},
     "openstack": {"clouds"},
     # Of plan only sources, which fetches from where a caller says; see the test below.
     "requests": {"clouds", "undercloud", "plan"},

@@ -208,6 +208,56 @@ class EncryptionKeys(WithServices):
                 self.assertNotIn(key, path.read_text(), path)
 
 
+class OptionsOfOnesOwn(WithServices):
+    def setUp(self):
+        super().setUp()
+        self.units = {unit.name: unit for unit in self.build()}
+        for name in ("keystone", "mistral"):
+            self.units[name].configure()
+
+    def write(self, name, file, text):
+        path = self.directory.etc(name) / f"{name}.conf.d" / file
+        path.write_text(text)
+        return path
+
+    def keystone_files(self):
+        (spec,) = self.units["keystone"].specs()
+        return spec.command.env["OS_KEYSTONE_CONFIG_FILES"].split(";")
+
+    def test_keystone_reads_its_own_file_first_and_then_those_by_name(self):
+        own = str(self.directory.etc("keystone") / "keystone.conf")
+        self.assertEqual([own], self.keystone_files())
+        second = self.write("keystone", "b.conf", "[token]\nexpiration = 5\n")
+        first = self.write("keystone", "a.conf", "[token]\nexpiration = 6\nprovider = jws\n")
+        self.write("keystone", "notes.txt", "not an option")
+        self.assertEqual([own, str(first), str(second)], self.keystone_files())
+        conf = cfg.ConfigOpts()
+        conf.register_opts([cfg.IntOpt("expiration"), cfg.StrOpt("provider")], "token")
+        conf([], default_config_files=self.keystone_files())
+        self.assertEqual((5, "jws"), (conf.token.expiration, conf.token.provider))
+
+    def test_its_commands_and_mistral_read_the_same_directory(self):
+        for name, commands in (
+            ("keystone", self.units["keystone"].schema_commands()),
+            ("mistral", [spec.command for spec in self.units["mistral"].specs()]),
+        ):
+            for command in commands:
+                at = command.argv.index("--config-dir")
+                expected = self.directory.etc(name) / f"{name}.conf.d"
+                self.assertEqual(str(expected), command.argv[at + 1])
+                self.assertLess(command.argv.index("--config-file"), at)
+
+    def test_they_stay_when_it_is_configured_again_and_are_for_their_owner_alone(self):
+        for name in ("keystone", "mistral"):
+            path = self.write(name, "mine.conf", "[DEFAULT]\ndebug = true\n")
+            self.units[name].configure()
+            self.assertEqual("[DEFAULT]\ndebug = true\n", path.read_text())
+            self.assertEqual(0o700, stat.S_IMODE(path.parent.stat().st_mode))
+
+    def test_keystones_links_follow_the_request(self):
+        self.assertNotIn("endpoint", (self.directory.etc("keystone") / "keystone.conf").read_text())
+
+
 class SwiftCache(base.TestCase):
     def setUp(self):
         super().setUp()

@@ -54,7 +54,7 @@ class Action(actions.Action):  # type: ignore[misc]
 
     def run(self, context: Any) -> Any:
         """Do the work and return its result, or a ``Result`` with a typed error; never raise."""
-        name = _name(type(self))
+        name = self.known_as()
         with contextlib.ExitStack() as stack:
             request: Request | None = None
             try:
@@ -71,6 +71,10 @@ class Action(actions.Action):  # type: ignore[misc]
                 else:
                     LOG.info("Action %s: %s: %s", name, known.type, known.message)
                 return actions.Result(error=_fitting(known.to_dict()))
+
+    def known_as(self) -> str:
+        """Return the name under which Mistral knows it."""
+        return _name(type(self))
 
     def _check_flags(self) -> None:
         """Make sure that inputs which are true or false are: ``"false"`` is true to Python.
@@ -169,12 +173,15 @@ class Request:
                 return self.plans.open(stack).cloud
         return self.cloud
 
-    def answer(self, plan: str, kind: str, result: _T) -> _T | dict[str, Any]:
+    def answer(
+        self, plan: str, kind: str, result: _T, *, anywhere: bool = False
+    ) -> _T | dict[str, Any]:
         """Return a result, or where it is, if Mistral would store it and it is large.
 
         A caller who waits for the action itself (``run_sync``) gets all of it. A task's result is
         stored, copied and sent about, so a large one becomes an object of the plan's archive.
 
+        :param anywhere: as for :meth:`plans.Plans.open`.
         :returns: the result, or ``container``, ``object`` and ``bytes`` of the JSON that it is.
         """
         execution = self.execution
@@ -183,7 +190,7 @@ class Request:
         content = json.dumps(result).encode()
         if len(content) <= _RESULT_BYTES:
             return result
-        return self.plans.open(plan).archive.publish(kind, content)
+        return self.plans.open(plan, anywhere=anywhere).archive.publish(kind, content)
 
 
 def _fitting(error: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import ironicclient.client
 import swiftclient
 from mistralclient.api import client as mistral_client
 
+from tripleo_common import exceptions
 from tripleo_common.clouds import deadline as deadlines
 from tripleo_common.clouds import regions
 
@@ -89,13 +90,14 @@ class Cloud:
         return next(
             str(endpoint.url)
             for endpoint in self._endpoints[service]
-            if endpoint.region_name == region
+            if (endpoint.region_name or "") == region
         )
 
     def region(self, service: str) -> str:
         """Return the region that calls to a service go to; see :func:`regions.choose`."""
         catalogue = {
-            kind: [endpoint.region_name for endpoint in endpoints]
+            # Keystone lets an endpoint be of no region.
+            kind: [endpoint.region_name or "" for endpoint in endpoints]
             for kind, endpoints in self._endpoints.items()
         }
         return regions.choose(catalogue, service, *self._wanted)
@@ -103,9 +105,10 @@ class Cloud:
     @property
     def names(self) -> dict[str, str]:
         """Endpoint URL to service type, for telling who an error is about; as far as known."""
+        known = {str(getattr(self.session.auth, "auth_url", None) or ""): "identity"}
         if "_endpoints" not in self.__dict__:
-            return {}
-        return {
+            return known
+        return known | {
             endpoint.url: kind
             for kind, endpoints in self._endpoints.items()
             for endpoint in endpoints
@@ -155,9 +158,13 @@ class Cloud:
 
     @functools.cached_property
     def _endpoints(self) -> dict[str, list[Any]]:
-        found = self.session.auth.get_access(self.session).service_catalog.get_endpoints_data(
-            interface=self._interface
-        )
+        known = self.session.auth.get_access(self.session)
+        try:
+            found = known.service_catalog.get_endpoints_data(interface=self._interface)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise exceptions.ServiceRefused(
+                "identity", None, "the catalogue that comes with its token cannot be read"
+            ) from error
         return {kind: endpoints for kind, endpoints in found.items() if endpoints}
 
 
@@ -167,7 +174,7 @@ class Home(Cloud):
     def region(self, service: str) -> str:
         """Return the region of a service; Mistral need not be in the region that is asked for."""
         if service == _WORKFLOW:
-            there = {endpoint.region_name for endpoint in self._endpoints.get(service, ())}
+            there = {endpoint.region_name or "" for endpoint in self._endpoints.get(service, ())}
             found = next((wanted for wanted in self._wanted if wanted in there), None)
             if found is not None:
                 return found

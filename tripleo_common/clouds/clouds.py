@@ -174,10 +174,7 @@ class Clouds:
             if told.get("root_execution_id"):
                 root = str(told["root_execution_id"])
                 told = self._ask(root)
-            params = told.get("params") or {}
-            if isinstance(params, str):
-                params = json.loads(params)
-            kept = params.get(targets.PARAM)
+            kept = _mapping(told.get("params") or {}).get(targets.PARAM)
             sealed = json.dumps([root, kept]) if kept is not None else ""
             _TARGETS.put(execution, sealed)
         if not sealed:
@@ -188,9 +185,7 @@ class Clouds:
     def _ask(self, execution: str) -> dict[str, Any]:
         """Ask Mistral what an execution was started with."""
         url = f"{self.home.endpoint('workflowv2')}/executions/{execution}"
-        answer = self.home.session.get(
-            f"{url}?fields=params,root_execution_id", raise_exc=False
-        )
+        answer = self.home.session.get(f"{url}?fields=params,root_execution_id", raise_exc=False)
         if answer.status_code == 404:
             raise exceptions.TargetLost(
                 f"Execution {execution}, which this action belongs to, is gone, so nobody knows "
@@ -200,11 +195,26 @@ class Clouds:
             raise exceptions.ServiceRefused(
                 "workflowv2", answer.status_code, f"execution {execution} cannot be read"
             )
-        told: dict[str, Any] = answer.json()
-        return told
+        return _mapping(answer.text)
 
     def _unseal(self, sealed: object, bound: str) -> targets.Target:
         security = self._security
         return targets.unseal(
             sealed, user=security.user_name, project=security.project_id, bound=bound
         )
+
+
+def _mapping(text: object) -> dict[str, Any]:
+    """Return what an answer of Mistral, or a part of it, holds.
+
+    :raises ServiceRefused: that is no mapping. Nothing may then be taken for "no target".
+    """
+    try:
+        found = json.loads(text) if isinstance(text, str) else text
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise exceptions.ServiceRefused(
+            "workflowv2", None, "what it tells of an execution cannot be read"
+        )
+    return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import threading
 from typing import Any
 
 import openstack.config
@@ -31,6 +32,8 @@ False not at all."""
 
 _KEPT: memory.Memory[str, plugin.BaseAuthPlugin] = memory.Memory(64)
 """Digest of credentials to the plugin that has, or gets, a token with them."""
+
+_KEEPING = threading.Lock()
 
 
 class Session(session.Session):  # type: ignore[misc]
@@ -124,6 +127,9 @@ class Named:
         options: dict[str, Any] = {"cloud": name}
         if wanted in known:
             options["region_name"] = wanted
+        else:
+            # What the file says of one of them must not be taken for another, or for all.
+            said.pop("regions", None)
         auth = said.get("auth") or {}
         # The plugin "password" asks Keystone for its versions first, which the URL tells already.
         is_v3 = str(auth.get("auth_url") or "").rstrip("/").endswith("/v3")
@@ -184,11 +190,13 @@ def of_target(target: targets.Target, verify: Verify) -> plugin.BaseAuthPlugin:
 
 
 def _kept(key: str, made: plugin.BaseAuthPlugin) -> plugin.BaseAuthPlugin:
-    known = _KEPT.get(key)
-    if known is None:
-        _KEPT.put(key, made)
-        return made
-    return known
+    # Of two threads that come at once, both get the same plugin, and so one token.
+    with _KEEPING:
+        known = _KEPT.get(key)
+        if known is None:
+            _KEPT.put(key, made)
+            return made
+        return known
 
 
 def _digest(*parts: Any) -> str:

@@ -68,6 +68,8 @@ class Undercloud:
             services.check_names(without)
         self.directory.create()
         with self.directory.locked():
+            self._failed.clear()
+            self._started.clear()
             self._settle(ports, regions, without)
             units = services.build(self.directory)
             for unit in units:

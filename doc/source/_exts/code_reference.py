@@ -25,6 +25,7 @@ TREE = Path(__file__).resolve().parents[3]
 ROUTING = ("action_region", "cloud")
 KINDS = {
     cfg.StrOpt: "text",
+    cfg.BoolOpt: "true or false",
     cfg.IntOpt: "whole number",
     cfg.FloatOpt: "number",
     cfg.ListOpt: "list, with commas",

@@ -126,6 +126,8 @@ class Service(abc.ABC):
     def _keystone_authtoken(self) -> dict[str, object]:
         return {
             "www_authenticate_uri": self._auth_url,
+            # Its own: others may have endpoints that are not for services.
+            "region_name": self.region,
             "service_token_roles": "service",
             "service_token_roles_required": True,
             **self._project_credentials(),

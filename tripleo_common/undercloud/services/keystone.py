@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+from pathlib import Path
 from typing import Any
 
 from tripleo_common.undercloud import processes, state
@@ -21,14 +22,24 @@ class Keystone(base.Service):
     path = "/v3"
     ports = {"keystone": 5000}
 
+    @property
+    def _more_options(self) -> Path:
+        """Directory of files with options of the user's own, which win over ours."""
+        return self.directory.etc(self.unit) / "keystone.conf.d"
+
     def configure(self) -> None:
-        """Write keystone.conf."""
+        """Write keystone.conf.
+
+        It says nothing of a public endpoint: the links in Keystone's answers then lead to where
+        the client has sent its request, also through a proxy or a TLS terminator.
+        """
+        self._more_options.mkdir(mode=0o700, parents=True, exist_ok=True)
         data = self.directory.data(self.unit)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         state.write_ini(
             self._config,
             {
-                "DEFAULT": {"use_stderr": True, "public_endpoint": self.base_url},
+                "DEFAULT": {"use_stderr": True},
                 "database": self._sqlite(),
                 "cache": {"enabled": True, "backend": "oslo_cache.dict"},
                 "credential": {"key_repository": data / "credential-keys"},
@@ -43,7 +54,11 @@ class Keystone(base.Service):
 
     def schema_commands(self) -> list[processes.Command]:
         """Make the database, the keys, and the admin's user, project, role and endpoint."""
-        keystone_manage = (processes.program("keystone-manage"), "--config-file", str(self._config))
+        keystone_manage = (
+            processes.program("keystone-manage"),
+            *("--config-file", str(self._config)),
+            *("--config-dir", str(self._more_options)),
+        )
         # The password travels in the environment, which only this user can read: an argument is
         # visible to everybody on the machine.
         password = {"OS_BOOTSTRAP_PASSWORD": self.directory.secret("user:admin")}
@@ -71,16 +86,18 @@ class Keystone(base.Service):
 
     def specs(self) -> list[processes.Spec]:
         """One process."""
+        # Its application takes a list of files and no directory; later ones win.
+        files = [self._config, *sorted(self._more_options.glob("*.conf"))]
         return [
             processes.Spec(
                 "keystone",
                 processes.Command(
                     processes.python(
                         "tripleo_common.undercloud.servers.wsgi",
-                        "keystone.wsgi.api:application",
+                        "tripleo_common.undercloud.servers.keystone:application",
                         str(self.port("keystone")),
                     ),
-                    {"OS_KEYSTONE_CONFIG_FILES": str(self._config)},
+                    {"OS_KEYSTONE_CONFIG_FILES": ";".join(str(file) for file in files)},
                 ),
                 self.port("keystone"),
                 self.endpoint,

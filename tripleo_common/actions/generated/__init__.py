@@ -1,0 +1,1 @@
+"""OpenStack actions that are generated from methods of the clients, by a mapping."""

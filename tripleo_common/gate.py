@@ -1,0 +1,366 @@
+"""A WSGI gate in front of Mistral's API: target clouds that requests give (``X-Target-*``).
+
+Mistral never sees such a header. By itself it would put the target's project and user in the place
+of the caller's, so that a header decides whose executions one sees; it loses the target when an
+action is completed by another request, run again, or resumed; and it knows no certificates. The
+gate checks the headers, takes them off, and binds the target, encrypted, to what is started.
+
+:class:`Gate` wraps any application that is Mistral's API; :func:`application` makes the whole for a
+server such as gunicorn or uWSGI. Importing this module does not import Mistral.
+"""
+
+from __future__ import annotations
+
+import http
+import io
+import json
+import logging
+import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from tripleo_common import config, exceptions
+from tripleo_common.clouds import targets
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+LOG = logging.getLogger(__name__)
+
+_BODY_BYTES = 8 * 1024 * 1024
+_PREFIX = "HTTP_X_TARGET_"
+
+_STARTED = "executions"
+_ACTIONS = "action_executions"
+_KEEP = (
+    "An execution keeps the target cloud that it was started with, and a request to go on with one "
+    "cannot give another. Leave the headers X-Target-* (options --os-target-*) out here."
+)
+_TRIGGER = (
+    "A trigger starts its workflow later, without the token of this request, so it cannot have a "
+    "target cloud. Leave the headers X-Target-* (options --os-target-*) out, and name a cloud "
+    "that is configured here with the workflow's input cloud."
+)
+_RUNNING = {
+    _STARTED: _KEEP,
+    "tasks": _KEEP,
+    _ACTIONS: _KEEP,
+    "cron_triggers": _TRIGGER,
+    "event_triggers": _TRIGGER,
+}
+"""Resources that run something, and why a request that changes one takes no target."""
+
+_HARMLESS = ("GET", "HEAD", "OPTIONS", "DELETE")
+
+_IDENTITY = ("HTTP_X_IDENTITY_STATUS", "HTTP_X_USER_NAME", "HTTP_X_PROJECT_ID")
+"""Where keystonemiddleware puts what it has learnt of the caller."""
+
+_ANYTHING = ("workflows", "limit=1&fields=id")
+"""Path and query of a cheap look that anybody may have, if they are known to Keystone.
+
+An execution that is not there would do as well, but Mistral logs an error for each.
+"""
+
+_BODY = ("CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
+
+_LIBRARIES = ("webob.", "pecan.", "keystone.")
+"""What these have put into an environment belongs to that one request."""
+
+_BOTH = (
+    "Both a target cloud (headers X-Target-*, options --os-target-*) and the input cloud are "
+    "given. Give one of them."
+)
+
+
+class _Answer(Exception):
+    """What is answered instead of handing the request on."""
+
+    def __init__(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
+        super().__init__(status)
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def code(self) -> int:
+        return int(self.status.split()[0])
+
+    def send(self, start_response: StartResponse, method: str) -> Iterable[bytes]:
+        start_response(self.status, self.headers)
+        return [] if method == "HEAD" else [self.body]
+
+
+def _refusal(status: int, sentence: str) -> _Answer:
+    """Return an answer that looks like Mistral's own refusals."""
+    # What a client sent can be in the sentence, and must not end a header.
+    shown = "".join(one if one.isascii() and one.isprintable() else "?" for one in sentence)
+    LOG.info("Refused a request with a target cloud (HTTP %s): %s", status, shown)
+    fault = {"faultcode": "Client", "faultstring": shown, "debuginfo": None}
+    body = json.dumps(fault).encode("ascii")
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        # This is what python-mistralclient shows.
+        ("Server-Error-Message", shown),
+    ]
+    return _Answer(f"{status} {http.HTTPStatus(status).phrase}", headers, body)
+
+
+class Gate:
+    """Takes target clouds off requests and binds them to what is started."""
+
+    def __init__(self, application: WSGIApplication) -> None:
+        """Stand in front of Mistral's API, including its authentication."""
+        self._application = application
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Hand a request on, changed if it gives a target, or refuse it."""
+        headers = {_header(key): environ[key] for key in environ if key.startswith(_PREFIX)}
+        if not headers:
+            return self._application(environ, start_response)
+        inner = {key: environ[key] for key in environ if not key.startswith(_PREFIX)}
+        try:
+            self._take(inner, headers)
+        except _Answer as answer:
+            return answer.send(start_response, environ["REQUEST_METHOD"])
+        return self._application(inner, start_response)
+
+    def _take(self, environ: WSGIEnvironment, headers: dict[str, str]) -> None:
+        """Check the target that headers give, and bind it to what the request starts.
+
+        :raises _Answer: the request is to be refused.
+        """
+        try:
+            target = targets.from_headers(headers)
+            if target is not None:
+                self._bind(environ, target)
+        except exceptions.EncryptionKeyMissing as error:
+            # The sentence names files of this machine.
+            LOG.error("A target cloud cannot be accepted: %s", error.message)
+            sentence = "This service has no key to keep a target cloud secret with."
+            raise _refusal(503, sentence) from error
+        except exceptions.TripleOError as error:
+            status = 403 if isinstance(error, exceptions.TargetNotAllowed) else 400
+            raise _refusal(status, error.message) from error
+
+    def _bind(self, environ: WSGIEnvironment, target: targets.Target) -> None:
+        """Bind a target to what a request starts, if it starts something.
+
+        :param environ: of the request; it is changed.
+        :raises _Answer: it is to be refused.
+        """
+        method = environ["REQUEST_METHOD"]
+        if method in _HARMLESS:
+            return
+        path = [segment for segment in environ.get("PATH_INFO", "").split("/") if segment]
+        running = [segment for segment in path if segment in _RUNNING]
+        if not running:
+            return
+        starts = method == "POST" and path[-2:] in (["v2", _STARTED], ["v2", _ACTIONS])
+        if not starts:
+            raise _refusal(400, _RUNNING[running[-1]])
+        body = _read(environ)
+        change = self._change_execution if path[-1] == _STARTED else self._change_action
+        change(environ, body, target, "/" + "/".join(path[:-1]))
+        content = json.dumps(body).encode("ascii")
+        environ["wsgi.input"] = io.BytesIO(content)
+        environ["CONTENT_LENGTH"] = str(len(content))
+
+    def _change_execution(
+        self, environ: WSGIEnvironment, body: dict[str, Any], target: targets.Target, api: str
+    ) -> None:
+        _, inputs = _object(body, "input")
+        if inputs.get("cloud") is not None:
+            raise _refusal(400, _BOTH)
+        as_given, params = _object(body, "params")
+        if targets.PARAM in params:
+            raise _refusal(400, f"The parameter {targets.PARAM} cannot be given by a request.")
+        is_new = not body.get("id")
+        execution = str(uuid.uuid4()) if is_new else _uuid(body["id"])
+        path = _ANYTHING if is_new else (f"{_STARTED}/{execution}", "fields=id")
+        user, project, answer = self._caller(environ, api, *path)
+        if not is_new and answer.code == 200:
+            # Mistral would return it and start nothing.
+            raise _refusal(409, f"The execution {execution} is there already. {_KEEP}")
+        if not is_new and answer.code != 404:
+            raise answer
+        body["id"] = execution
+        params[targets.PARAM] = targets.seal(target, user=user, project=project, bound=execution)
+        body["params"] = as_given(params)
+        _log(f"execution {execution}", target, user, project)
+
+    def _change_action(
+        self, environ: WSGIEnvironment, body: dict[str, Any], target: targets.Target, api: str
+    ) -> None:
+        name = body.get("name")
+        prefix = config.options().openstack_actions_prefix
+        if not isinstance(name, str) or not name.startswith(("tripleo.", prefix)):
+            raise _refusal(
+                400,
+                f"The action {str(name)[:80]!r} cannot run against a target cloud; actions whose "
+                f"names begin with {exceptions.one_of(filter(None, ('tripleo.', prefix)))} can.",
+            )
+        as_given, inputs = _object(body, "input")
+        if inputs.get("cloud") is not None:
+            raise _refusal(400, _BOTH)
+        user, project, _ = self._caller(environ, api, *_ANYTHING)
+        # The same as Mistral takes, or the action would not find its own.
+        token = str(environ.get("HTTP_X_AUTH_TOKEN", environ.get("HTTP_X_STORAGE_TOKEN")))
+        sealed = targets.seal(
+            target, user=user, project=project, bound=targets.bound_to_request(token)
+        )
+        inputs["cloud"] = targets.PREFIX + sealed
+        body["input"] = as_given(inputs)
+        _log(f"action {name[:80]!r}", target, user, project)
+
+    def _caller(
+        self, environ: WSGIEnvironment, api: str, path: str, query: str
+    ) -> tuple[str, str, _Answer]:
+        """Return the caller's user name and project id, and what Mistral answers to a look.
+
+        The gate stands outside of Mistral's authentication, and looks with a request of its own,
+        in whose environment keystonemiddleware leaves what it has learnt.
+
+        :param api: path of Mistral's API.
+        :param path: what is looked at, below that.
+        :param query: of that look.
+        :raises _Answer: the caller is not known.
+        """
+        look = {
+            key: environ[key]
+            for key in environ
+            if key not in (*_IDENTITY, *_BODY) and not key.startswith(_LIBRARIES)
+        } | {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": f"{api}/{path}",
+            "QUERY_STRING": query,
+            "HTTP_ACCEPT": "application/json",
+            "wsgi.input": io.BytesIO(),
+        }
+        answer = _ask(self._application, look)
+        status, user, project = (look.get(key) for key in _IDENTITY)
+        if status != "Confirmed" and (answer.code == 401 or answer.code >= 500):
+            raise answer
+        if status != "Confirmed" or not user or not project:
+            raise _refusal(
+                403,
+                "A target cloud can only be given with a token of this cloud's Keystone that "
+                "belongs to a user and is for a project.",
+            )
+        return user, project, answer
+
+
+def application() -> Gate:
+    """Return Mistral's API with the gate before it, for any WSGI server.
+
+    It is configured as ``mistral.wsgi:application`` is, from ``mistral.conf``.
+    """
+    from mistral import wsgi
+
+    return Gate(wsgi.application)
+
+
+def _ask(application: WSGIApplication, environ: WSGIEnvironment) -> _Answer:
+    """Make a request of an application and return all of its answer."""
+    heads: list[tuple[str, list[tuple[str, str]]]] = []
+    written: list[bytes] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _error: Any = None, /) -> Any:
+        heads.append((status, headers))
+        return written.append
+
+    parts = application(environ, start_response)
+    try:
+        written.extend(parts)
+    finally:
+        close = getattr(parts, "close", None)
+        if close is not None:
+            close()
+    return _Answer(*heads[-1], b"".join(written))
+
+
+def _header(key: str) -> str:
+    """Return the header of a key of the environment, such as ``X-Target-Auth-Uri``."""
+    return "-".join(word.capitalize() for word in key.removeprefix("HTTP_").split("_"))
+
+
+def _read(environ: WSGIEnvironment) -> dict[str, Any]:
+    """Return a request's body.
+
+    :raises _Answer: it is no JSON object, or too large.
+    """
+    kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise _refusal(415, "A request with a target cloud must have JSON as its body.")
+    length = environ.get("CONTENT_LENGTH", "")
+    if not length or environ.get("HTTP_TRANSFER_ENCODING"):
+        raise _refusal(411, "A request with a target cloud must have the header Content-Length.")
+    if not (length.isascii() and length.isdigit()):
+        raise _refusal(400, "The header Content-Length must be a number.")
+    if len(length) > 9 or int(length) > _BODY_BYTES:
+        raise _refusal(
+            413, f"The body of a request with a target cloud has at most {_BODY_BYTES} bytes."
+        )
+    content = _exactly(environ["wsgi.input"], int(length))
+    if len(content) != int(length):
+        raise _refusal(400, "The request's body ended before the length that its header tells.")
+    body = _json(content, "The request's body")
+    if not isinstance(body, dict):
+        raise _refusal(400, "The request's body must be a JSON object.")
+    return body
+
+
+def _exactly(stream: Any, length: int) -> bytes:
+    """Read so many bytes; fewer if there are no more."""
+    parts = []
+    while length and (part := stream.read(length)):
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def _json(content: bytes | str, what: str) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise _refusal(400, f"{what} is not in valid JSON format.") from None
+
+
+def _object(body: dict[str, Any], name: str) -> tuple[Any, dict[str, Any]]:
+    """Return an attribute that is an object, or the JSON of one; and what puts it back likewise.
+
+    :raises _Answer: it is something else.
+    """
+    value = body.get(name)
+    is_text = isinstance(value, str)
+    found = _json(str(value), f"The attribute {name}") if is_text else value
+    if found is None:
+        found = {}
+    if not isinstance(found, dict):
+        raise _refusal(400, f"The attribute {name} must be a JSON object.")
+    return (json.dumps if is_text else dict), found
+
+
+def _uuid(value: object) -> str:
+    """Return the id that a client gives to its execution.
+
+    :raises _Answer: it is no UUID as Mistral writes them.
+    """
+    try:
+        if isinstance(value, str) and str(uuid.UUID(value)) == value:
+            return value
+    except ValueError:
+        pass
+    raise _refusal(
+        400, "The id of an execution with a target cloud must be a UUID in its usual spelling."
+    )
+
+
+def _log(what: str, target: targets.Target, user: str, project: str) -> None:
+    LOG.info("User %s of project %s: %s gets the target %s", user, project, what, target.auth_url)
+    if target.insecure:
+        LOG.warning(
+            "User %s of project %s: certificates of the target %s are not checked for %s",
+            user,
+            project,
+            target.auth_url,
+            what,
+        )
