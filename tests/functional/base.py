@@ -60,20 +60,36 @@ def wait_for(question, what):
         threading.Event().wait(0.2)
 
 
+def heat_in(session, region):
+    """Return a client of a region's Heat."""
+    return heat_client.Client("1", session=session, region_name=region)
+
+
+def swift_in(session, region):
+    """Return a connection to a region's Swift."""
+    options = {"region_name": region}
+    return swift_client.Connection(session=session, os_options=options, retries=1)
+
+
 class FunctionalTestCase(testtools.TestCase):
     """Clients of the shared undercloud, and a plan name of the test's own."""
 
     def setUp(self):
         super().setUp()
-        self.undercloud = undercloud()
+        self.undercloud = self.find_undercloud()
         self.session = self.undercloud.session()
         self.mistral = mistral_client.client(
             session=self.session, mistral_url=self._endpoint("workflowv2")
         )
-        self.heat = heat_client.Client("1", session=self.session)
-        self.swift = swift_client.Connection(session=self.session, retries=1)
+        region = self.undercloud.directory.regions[0]
+        self.heat = heat_in(self.session, region)
+        self.swift = swift_in(self.session, region)
         self.plan = f"test-{uuid.uuid4().hex[:12]}"
         self.addCleanup(self.remove_everything, self.plan)
+
+    def find_undercloud(self):
+        """Return the undercloud that the test uses."""
+        return undercloud()
 
     def _endpoint(self, service):
         return self.session.get_endpoint(service_type=service, interface="public")
@@ -114,12 +130,13 @@ class FunctionalTestCase(testtools.TestCase):
 
     def workflow(self, name, **inputs):
         """Run a workflow to its end; return its state and its output."""
-        execution = self.mistral.executions.create(name, workflow_input=inputs)
+        return self.ended(self.mistral.executions.create(name, workflow_input=inputs).id)
+
+    def ended(self, execution_id):
+        """Wait for the end of a workflow; return its state and its output."""
         done = wait_for(
-            lambda: (
-                (e := self.mistral.executions.get(execution.id)).state not in ("RUNNING",) and e
-            ),
-            f"{name} {execution.id}",
+            lambda: (e := self.mistral.executions.get(execution_id)).state != "RUNNING" and e,
+            f"the end of execution {execution_id}",
         )
         return done.state, json.loads(done.output)
 
@@ -139,32 +156,45 @@ class FunctionalTestCase(testtools.TestCase):
         """Return the names of all Mistral environments."""
         return {environment.name for environment in self.mistral.environments.list()}
 
-    def containers(self):
-        """Return the names of all containers."""
-        return {container["name"] for container in self.swift.get_account(full_listing=True)[1]}
+    def containers(self, region=None):
+        """Return the names of all containers, in the first region if none is given."""
+        swift = swift_in(self.session, region) if region else self.swift
+        return {container["name"] for container in swift.get_account(full_listing=True)[1]}
 
-    def stack(self, name):
-        """Return a stack or None."""
+    def stack(self, name, region=None):
+        """Return a stack or None, in the first region if none is given."""
+        heat = heat_in(self.session, region) if region else self.heat
         try:
-            found = self.heat.stacks.get(name)
+            found = heat.stacks.get(name)
         except heat_exc.HTTPNotFound:
             return None
         return None if found.stack_status == "DELETE_COMPLETE" else found
 
     def assert_nothing_left(self):
-        """Check that no part of the test's plan is there."""
+        """Check that no part of the test's plan is there, in no region."""
         self.assertNotIn(self.plan, self.environments())
-        # Heat may have made containers for servers, named after the stack.
-        self.assertEqual([], [name for name in self.containers() if name.startswith(self.plan)])
-        self.assertIsNone(self.stack(self.plan))
+        for region in self.undercloud.directory.regions:
+            # Heat may have made containers for servers, named after the stack.
+            found = [name for name in self.containers(region) if name.startswith(self.plan)]
+            self.assertEqual([], found, region)
+            self.assertIsNone(self.stack(self.plan, region), region)
 
     def remove_everything(self, plan):
-        """Remove whatever a test has left of a plan."""
-        if self.stack(plan):
-            self.heat.stacks.delete(plan)
-            wait_for(lambda: not self.stack(plan), f"deletion of stack {plan}")
-        if plan in self.containers() or plan in self.environments():
+        """Remove whatever a test has left of a plan, in all regions."""
+        regions = self.undercloud.directory.regions
+        for region in regions:
+            if self.stack(plan, region):
+                heat_in(self.session, region).stacks.delete(plan)
+        for region in regions:
+            wait_for(
+                lambda region=region: not self.stack(plan, region),
+                f"deletion of stack {plan} in {region}",
+            )
+        if plan in self.environments():
             self.action("tripleo.plan.delete", container=plan)
+        for region in regions:
+            if self.containers(region) & {plan, f"{plan}.revisions"}:
+                self.action("tripleo.plan.delete", container=plan, action_region=region)
 
 
 PLAN = {

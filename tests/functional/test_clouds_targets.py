@@ -453,7 +453,8 @@ class TestKept(Targets):
         state, _output = self.ended(copy.id)
         self.assertEqual("ERROR", state)
         (task,) = self.mistral.tasks.list(copy.id)
-        self.assertIn("TargetLost", task.result)
+        (action,) = self.mistral.action_executions.list(task.id)
+        self.assertIn("TargetLost", self.mistral.action_executions.get(action.id).output)
 
     def test_a_target_with_a_request_to_go_on_is_refused(self):
         execution = self.run_with_target(self.upload_workflow(PAUSING))
