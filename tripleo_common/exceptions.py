@@ -330,8 +330,9 @@ class RegionNotChosen(TripleOError):
         """Name the service and the regions that have it."""
         names = sorted(available)
         super().__init__(
-            f"Several regions have a {service} service: {one_of(names)}. Choose one with the "
-            "input action_region, or set the option region of the group [tripleo].",
+            f"Several regions have {service}: {one_of(names)}. Choose one with the input "
+            "action_region, or configure one: the option region of the group [tripleo] for the own "
+            "cloud, region_name in clouds.yaml for another.",
             service=service,
             available=names,
         )
@@ -522,6 +523,26 @@ class DeploymentStopped(TripleOError):
         )
 
 
+class SyncIncomplete(TripleOError):
+    """Not every placement of a plan could be brought up."""
+
+    def __init__(self, plan: str, placements: list[dict[str, Any]]) -> None:
+        """Name the plan and the placements that could not.
+
+        :param placements: ``placement``, ``state`` and ``message`` of each, also of the others.
+        """
+        told = "; ".join(
+            f"{each['placement']}: {each['message']}"
+            for each in placements
+            if each["state"] != "synced"
+        )
+        super().__init__(
+            f"Not all placements of plan {plan} could be brought up. {told}",
+            plan=plan,
+            placements=placements,
+        )
+
+
 class RegionsFailed(TripleOError):
     """Of the regions that were worked on, some failed or were left out."""
 
@@ -552,12 +573,14 @@ class StackNotFound(TripleOError):
 class StackInUse(TripleOError):
     """A plan has a stack, so it must stay."""
 
-    def __init__(self, plan: str, stack_id: str, status: str) -> None:
-        """Name the plan and its stack."""
+    def __init__(self, plan: str, stack_id: str, status: str, placement: str) -> None:
+        """Name the plan, its stack and where that is."""
         super().__init__(
-            f"Cannot delete plan {plan}: the stack {plan} (UUID {stack_id}, {status}) was deployed "
-            "from it. Delete the stack first (tripleo.stack.v1.delete_stack).",
+            f"Cannot delete plan {plan}: the stack {plan} (UUID {stack_id}, {status}) in "
+            f"{placement} was deployed from it. Delete the stack first "
+            "(tripleo.stack.v1.delete_stack).",
             plan=plan,
+            placement=placement,
             stack_id=stack_id,
             status=status,
         )

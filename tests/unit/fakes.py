@@ -290,12 +290,14 @@ class Mistral(Service):
     """Environments and executions.
 
     :ivar environments: name to variables.
+    :ivar descriptions: name to what was said of it.
     :ivar executions: id to execution.
     """
 
     def __init__(self, url):
         super().__init__(url)
         self.environments = {}
+        self.descriptions = {}
         self.executions = {}
 
     def answer(self, request, context, path, query):
@@ -312,6 +314,7 @@ class Mistral(Service):
                 context.status_code = 404
                 return {"faultstring": f"Environment not found [name={name}]"}
             self.environments[name] = json.loads(body["variables"])
+            self.descriptions[name] = body.get("description", self.descriptions.get(name, ""))
             context.status_code = 201 if request.method == "POST" else 200
             return self._show(name)
         if not name:
@@ -345,7 +348,7 @@ class Mistral(Service):
         return {
             "id": f"id-{name}",
             "name": name,
-            "description": "",
+            "description": self.descriptions.get(name, ""),
             "scope": "private",
             "variables": json.dumps(self.environments[name]),
         }

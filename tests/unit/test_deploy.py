@@ -13,6 +13,7 @@ HERE = {
     "stack": {"id": "uuid-plan", "name": "plan"},
     "cloud": None,
     "region": "regionOne",
+    "stale": [],
 }
 
 

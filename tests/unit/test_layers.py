@@ -47,6 +47,7 @@ PURE = (
     "names",
     "parameters",
     "passwords",
+    "placements",
     "plan_environment",
     "references",
     "render",

@@ -1294,10 +1294,10 @@ class DeletedInUse(WithPlans):
     def test_what_is_against_it_is_asked_when_the_plan_is_locked(self):
         self.made_plan()
 
-        def check(cloud):
-            self.assertEqual(self.cloud.heat.url, cloud.endpoint("orchestration"))
+        def check(site):
+            self.assertEqual(self.cloud.heat.url, site.cloud.endpoint("orchestration"))
             self.assertIn("plan.lock", self.mistral.environments)
-            raise exceptions.StackInUse("plan", "1", "CREATE_IN_PROGRESS")
+            raise exceptions.StackInUse("plan", "1", "CREATE_IN_PROGRESS", "regionOne")
 
         before = self.state()
         self.assertRaises(exceptions.StackInUse, self.plans.delete, "plan", change(), check)

@@ -253,12 +253,12 @@ class Find(WithStack):
         for status in ("CREATE_COMPLETE", "CREATE_FAILED", "DELETE_IN_PROGRESS", "DELETE_FAILED"):
             self.heat.add("plan", status)
             error = self.assertRaises(
-                exceptions.StackInUse, stacks.check_unused, self.cloud, "plan"
+                exceptions.StackInUse, stacks.check_unused, self.cloud, "plan", "regionOne"
             )
             self.assertEqual(("uuid-plan", status), (error.stack_id, error.status))
 
     def test_plan_without_a_stack_is_not_in_use(self):
-        stacks.check_unused(self.cloud, "plan")
+        stacks.check_unused(self.cloud, "plan", "regionOne")
 
 
 class Delete(WithStack):

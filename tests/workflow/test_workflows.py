@@ -13,13 +13,14 @@ DEPLOYED = {
     "stack": {"id": "1", "name": "demo"},
     "action": "CREATE",
     "revision": 3,
+    "stale": [],
     "region": "regionTwo",
     "cloud": "edge",
 }
 CHOSEN = {"chosen": [{"region": "regionTwo", "cloud": "edge"}], "done": []}
 CREATED = {"revision": 1, "synced": True}
 BEGUN = {"revision": 1, "synced": False}
-CHANGED = {"revision": 2, "changed": True}
+CHANGED = {"revision": 2, "changed": True, "stale": []}
 EXPORTED = {"container": "plan-exports", "object": "demo.tar.gz", "revision": 1, "secrets": []}
 
 CASES = (
@@ -45,7 +46,7 @@ CASES = (
     (
         "tripleo.plan_management.v1.sync_plan",
         {"container": "demo"},
-        {},
+        {"tripleo.plan.sync": {"placements": []}},
         ["tripleo.plan.sync"],
     ),
     (
@@ -63,13 +64,13 @@ CASES = (
     (
         "tripleo.plan_management.v1.select_roles",
         {"container": "demo", "role_names": ["A"]},
-        {"tripleo.role.select": {"revision": 2, "roles": [{"name": "A"}]}},
+        {"tripleo.role.select": {**CHANGED, "roles": [{"name": "A"}]}},
         ["tripleo.role.select"],
     ),
     (
         "tripleo.plan_management.v1.rotate_passwords",
         {"container": "demo"},
-        {"tripleo.parameters.generate_passwords": {"revision": 2, "passwords": ["A"]}},
+        {"tripleo.parameters.generate_passwords": {**CHANGED, "passwords": ["A"]}},
         ["tripleo.parameters.generate_passwords"],
     ),
     (
@@ -223,9 +224,7 @@ class TestPlanManagement(base.WorkflowTestCase):
         )
 
     def test_rotation_is_asked_for_and_names_what_is_new(self):
-        self.answers = {
-            "tripleo.parameters.generate_passwords": {"revision": 2, "passwords": ["A"]}
-        }
+        self.answers = {"tripleo.parameters.generate_passwords": {**CHANGED, "passwords": ["A"]}}
         output = self.assert_succeeds(
             "tripleo.plan_management.v1.rotate_passwords", container="demo", password_list=["A"]
         )

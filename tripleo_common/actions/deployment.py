@@ -12,8 +12,8 @@ from tripleo_common.deployment import deploy, regions
 class Deploy(base.ChangeAction):
     """Send a plan to Heat: create its stack, or update it. timeout is in minutes.
 
-    Result, when Heat has begun: stack (id, name), action (CREATE or UPDATE), revision, and where
-    that is: cloud and region.
+    Result, when Heat has begun: stack (id, name), action (CREATE or UPDATE), revision, stale, and
+    where that is: cloud and region.
     """
 
     timeout: int

@@ -100,7 +100,7 @@ class Delete(base.ChangeAction):
         request.plans.delete(
             self.container,
             self.change(request),
-            lambda cloud: stacks.check_unused(cloud, self.container),
+            lambda site: stacks.check_unused(site.cloud, self.container, site.placement.name),
         )
 
 
@@ -130,10 +130,12 @@ class AddPlacement(base.ChangeAction):
 class RemovePlacement(base.ChangeAction):
     """Take the placement in action_region (of cloud) from a plan, with its containers there.
 
-    Refused while a stack is there. Result: revision, changed and stale.
+    Refused while a stack is there. With force one that does not answer is taken from the plan as
+    well, and what is there stays there. Result: revision, changed and stale.
     """
 
     container: str
+    force: bool = False
 
     def perform(self, request: base.Request) -> dict[str, Any]:
         return placing.remove(
@@ -142,6 +144,7 @@ class RemovePlacement(base.ChangeAction):
             self.cloud,
             self.action_region,
             self.change(request),
+            force=self.force,
         ).to_dict()
 
 
@@ -150,13 +153,15 @@ class Sync(base.ChangeAction):
 
     That is the placement in action_region (of cloud); all of them without. Other changes of the
     plan may come in between. What was written directly stays. Result: placements: placement, state
-    (synced or stale) and message of each.
+    (synced) and message of each. If one stays stale that is an error, which tells the same.
     """
 
     container: str = "overcloud"
 
     def perform(self, request: base.Request) -> dict[str, Any]:
         told = placing.sync(request.plans, self.container, self.change(request))
+        if any(each["state"] != "synced" for each in told):
+            raise exceptions.SyncIncomplete(self.container, told)
         return {"placements": told}
 
 
@@ -188,7 +193,7 @@ class Show(base.Action):
 
     def perform(self, request: base.Request) -> dict[str, Any]:
         shown = history.show(request.plans, self.container)
-        return request.answer(self.container, "show", shown)
+        return request.answer(self.container, "show", shown, anywhere=True)
 
 
 class History(base.Action):

@@ -32,8 +32,9 @@ class UploadDefault(base.Action):
 class Process(base.ChangeAction):
     """Render a plan's templates and commit what was written to the plan directly.
 
-    Result: stack_name, template (path), environments (paths), revision and files: path to size in
-    bytes of each file that rendering makes. The files themselves are in the container.
+    Result: stack_name, template (path), environments (paths), revision, changed, stale and files:
+    path to size in bytes of each file that rendering makes. The files themselves are in the
+    container.
     """
 
     container: str = "overcloud"
@@ -45,6 +46,6 @@ class Process(base.ChangeAction):
             "stack_name": self.container,
             "template": variables["template"],
             "environments": [item["path"] for item in variables["environments"] if "path" in item],
-            "revision": committed.revision,
+            **committed.to_dict(),
             "files": {path: len(candidate.files[path]) for path in variables["rendered"]},
         }

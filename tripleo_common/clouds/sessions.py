@@ -15,6 +15,7 @@ from typing import Any
 
 import openstack.config
 from keystoneauth1 import access, plugin, session
+from keystoneauth1 import exceptions as ksa_exc
 from keystoneauth1.identity import access as access_plugin
 from keystoneauth1.identity import base as identity
 from keystoneauth1.identity import v3
@@ -48,7 +49,8 @@ class Session(session.Session):  # type: ignore[misc]
         """Make a request; see keystoneauth1.
 
         :raises DeadlineExceeded: no time is left.
-        :raises ServiceRefused: Keystone leads elsewhere, where credentials must not follow.
+        :raises ServiceRefused: Keystone leads elsewhere, where credentials must not follow, or does
+            not answer in JSON.
         """
         options["timeout"] = self._limit.request_timeout()
         # Bodies would be logged as well: Heat is given secrets, and answers with them.
@@ -65,7 +67,18 @@ class Session(session.Session):  # type: ignore[misc]
                 f"it redirects to {place}, and credentials are not sent after a redirection. "
                 "Name the authentication URL that it leads to.",
             )
+        if asks_keystone and not _is_mapping(answer.text):
+            raise exceptions.ServiceRefused(
+                "identity", answer.status_code, "its answer is none that a Keystone gives"
+            )
         return answer
+
+
+def _is_mapping(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 class GivenToken(identity.BaseIdentityPlugin):  # type: ignore[misc]
@@ -114,7 +127,10 @@ class Named:
         :raises CloudNotFound: the file has no such cloud.
         :raises InputInvalid: what the file says of it is not usable.
         """
-        configuration = openstack.config.OpenStackConfig()
+        try:
+            configuration = openstack.config.OpenStackConfig()
+        except sdk_exceptions.ConfigException as error:
+            raise _unusable(error) from error
         # Where there is no file, openstacksdk speaks of a cloud "defaults".
         available = set(configuration.get_cloud_names()) - {"defaults"}
         if name not in available:
@@ -138,10 +154,8 @@ class Named:
         try:
             found = configuration.get_one(**options)
             self._auth = found.get_auth()
-        except sdk_exceptions.ConfigException as error:
-            raise exceptions.InputInvalid(
-                "cloud", f"names a cloud that is not usable: {error}"
-            ) from error
+        except (sdk_exceptions.ConfigException, ksa_exc.ClientException) as error:
+            raise _unusable(error) from error
         self.verify: Verify = found.get_requests_verify_args()[0]
         self.interface = str(found.get_interface() or "public")
         if self.verify is False:
@@ -151,6 +165,10 @@ class Named:
     def auth(self) -> Any:
         """Return the plugin that authenticates there."""
         return _kept(self._key, self._auth)
+
+
+def _unusable(error: Exception) -> exceptions.InputInvalid:
+    return exceptions.InputInvalid("cloud", f"names a cloud that is not usable: {error}")
 
 
 def of_request(security: Any) -> plugin.BaseAuthPlugin:

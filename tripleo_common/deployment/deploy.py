@@ -36,8 +36,8 @@ def deploy(
         everything anew.
     :param identifier: says which request this is; a request that Heat has begun with already is
         not made again. The time is taken if there is none.
-    :returns: ``stack`` (``id``, ``name``), ``action`` (``CREATE`` or ``UPDATE``), ``revision``, and
-        where that is: ``cloud`` and ``region`` of the placement.
+    :returns: ``stack`` (``id``, ``name``), ``action`` (``CREATE`` or ``UPDATE``), ``revision``,
+        ``stale`` (placements that did not get it), and where that is: ``cloud`` and ``region``.
     :raises PlanNotFound: there is no such plan.
     :raises PlacementStale: the placement did not get the plan's last revision.
     :raises StackBusy: Heat is at work on the stack for somebody else.
@@ -68,6 +68,7 @@ def deploy(
     return {
         **accepted,
         "revision": committed.revision,
+        "stale": committed.to_dict()["stale"],
         "cloud": place.cloud,
         "region": place.region,
     }

@@ -9,7 +9,7 @@ from typing import Any
 from mistralclient.api import base as mistral_base
 
 from tripleo_common import clouds, exceptions
-from tripleo_common.plan import environment, names, placements
+from tripleo_common.plan import placements
 from tripleo_common.plan.placements import Placement
 from tripleo_common.plan.plans import Plans
 
@@ -42,9 +42,7 @@ def choose(
     for name, value, least in (("concurrency", concurrency, 0), ("max_failures", max_failures, 1)):
         if value is not None and not (type(value) is int and value >= least):
             raise exceptions.InputInvalid(name, f"must be a number, {least} or more.")
-    variables = environment.read(plans.home, names.check_plan(plan))
-    if variables is None:
-        raise exceptions.PlanNotFound(plan, plans.every_name())
+    variables = plans.variables(plan)
     # A plan that was never changed since a client made it has none recorded.
     listed = placements.listed(variables) or [plans.open(plan).site.placement]
     if regions is None:
@@ -82,12 +80,16 @@ def admit(home: clouds.Cloud, execution: str | None, max_failures: object) -> No
     """
     if max_failures is None or execution is None:
         return
-    own = home.mistral.executions.get(execution)
-    siblings = home.mistral.executions.list(task=own.task_execution_id, include_output=True)
+    task = getattr(home.mistral.executions.get(execution), "task_execution_id", None)
+    if not task:
+        # Started by itself, it has no siblings; all executions there are would be listed.
+        return
+    siblings = home.mistral.executions.list(task=task, include_output=True)
     failed = [
         result["name"]
         for sibling in siblings
-        if (result := _result(_parsed(sibling.output))) and result["state"] == FAILED
+        if (result := _result(_parsed(getattr(sibling, "output", None))))
+        and result["state"] == FAILED
     ]
     if type(max_failures) is int and len(failed) >= max_failures:
         raise exceptions.DeploymentStopped(failed, max_failures)
@@ -101,9 +103,17 @@ def summarize(plan: str, done: object, outputs: object) -> dict[str, Any]:
     :returns: ``message`` and ``results``: of each region ``name``, ``region``, ``cloud``,
         ``state``, ``message``, ``error``, ``stack`` and ``revision``.
     :raises RegionsFailed: one of them is not deployed.
+    :raises InputInvalid: there is something else among them, or nothing; it is unknown how it went.
     """
-    results = [result for item in _items(done) if (result := _of(item))]
-    results += [result for item in _items(outputs) if (result := _result(item))]
+    results: list[dict[str, Any]] = []
+    for name, value, read in (("done", done, _of), ("outputs", outputs, _result)):
+        for item in value if isinstance(value, list) else [value] if value is not None else []:
+            result = read(item)
+            if result is None:
+                raise exceptions.InputInvalid(name, "must list how it went in each region.")
+            results.append(result)
+    if not results:
+        raise exceptions.InputInvalid("outputs", "must list how it went in each region.")
     if any(result["state"] != DEPLOYED for result in results):
         raise exceptions.RegionsFailed(f"Deploying plan {plan}", results)
     return {
@@ -138,8 +148,8 @@ def _results(home: clouds.Cloud, plan: str, resume: object) -> list[dict[str, An
         raise exceptions.InputInvalid(
             "resume", f"names {resume!r}, which is no execution of this project."
         ) from error
-    output = _parsed(found.output)
-    if found.workflow_name != WORKFLOW or output.get("plan_name") != plan:
+    began = _parsed(getattr(found, "input", None))
+    if getattr(found, "workflow_name", None) != WORKFLOW or began.get("container") != plan:
         raise exceptions.InputInvalid(
             "resume", f"names an execution that is not one of {WORKFLOW} with plan {plan}."
         )
@@ -147,6 +157,7 @@ def _results(home: clouds.Cloud, plan: str, resume: object) -> list[dict[str, An
         raise exceptions.InputInvalid(
             "resume", f"names an execution that is {found.state}. Wait for it to end."
         )
+    output = _parsed(getattr(found, "output", None))
     results = [result for item in _items(output.get("regions_results")) if (result := _of(item))]
     if not results:
         raise exceptions.InputInvalid(
@@ -165,6 +176,12 @@ def _of(item: object) -> dict[str, Any] | None:
         return None
     keys = ("region", "cloud", "state", "message", "error", "stack", "revision")
     found = {key: item.get(key) for key in keys}
+    if not all(isinstance(found[key], str | None) for key in ("region", "cloud")):
+        return None
+    error = found["error"]
+    if isinstance(error, Mapping):
+        # The whole of it is in the region's own execution; it would stand here several times.
+        found["error"] = {key: error.get(key) for key in ("type", "message")}
     return {"name": placements.name_of(found["cloud"], found["region"]), **found}
 
 
@@ -175,6 +192,6 @@ def _items(value: object) -> list[Any]:
 def _parsed(text: object) -> dict[str, Any]:
     try:
         found = json.loads(text) if isinstance(text, str) else text
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -45,14 +45,15 @@ def find(cloud: clouds.Cloud, name: str) -> Any:
     return None if stack.stack_status == states.GONE else stack
 
 
-def check_unused(cloud: clouds.Cloud, plan: str) -> None:
+def check_unused(cloud: clouds.Cloud, plan: str, placement: str) -> None:
     """Check that a plan has no stack.
 
+    :param placement: what that place is called.
     :raises StackInUse: it has one, in whatever state.
     """
     stack = find(cloud, plan)
     if stack:
-        raise exceptions.StackInUse(plan, stack.id, stack.stack_status)
+        raise exceptions.StackInUse(plan, stack.id, stack.stack_status, placement)
 
 
 def wait_step(

@@ -27,6 +27,7 @@ from tripleo_common.plan import (
 from tripleo_common.plan.candidate import Candidate
 from tripleo_common.plan.changes import Change
 from tripleo_common.plan.plans import Plans
+from tripleo_common.plan.site import Site
 
 EXPORTS = "plan-exports"
 """The container that exported plans are put into, as upstream's clients expect."""
@@ -137,8 +138,9 @@ def _placement(
         "problem": None,
     }
     is_here = place.is_at(state.placement)
-    site = target.site if is_here else plans.open_site(state.plan, place)
+    site: Site | None = None
     try:
+        site = target.site if is_here else plans.open_site(state.plan, place)
         if is_here:
             look, direct = state.look, state.direct
         else:
@@ -152,9 +154,9 @@ def _placement(
         if deployed and heat.stack_id(site.cloud, state.plan):
             told["deployed"] = deployed[-1]
     except Exception as error:
-        known = clouds.translate(error, site.cloud.names)
-        # The one that the call is about must answer; of the others it is told that they do not.
-        if known is None or is_here:
+        known = clouds.translate(error, site.cloud.names if site else {})
+        # The plan is known by now; of what does not answer it is told that it does not.
+        if known is None:
             raise
         told["problem"] = known.message
     return told

@@ -6,12 +6,12 @@ import logging
 from typing import Any
 
 from tripleo_common import clouds, exceptions
-from tripleo_common.plan import environment, heat, lock, placements, store
+from tripleo_common.plan import heat, lock, placements, store
 from tripleo_common.plan.candidate import Candidate
 from tripleo_common.plan.changes import Change
 from tripleo_common.plan.placements import Placement
 from tripleo_common.plan.plans import Plans
-from tripleo_common.plan.site import SLICE
+from tripleo_common.plan.site import SLICE, Site
 
 LOG = logging.getLogger(__name__)
 
@@ -34,11 +34,17 @@ def add(
     with lock.hold(plans.home, plan, change) as held:
         state = target.read()
         if any(place.is_at(other) for other in state.placements):
-            return store.Committed(state.revision, changed=False, synced=state.is_shown), place
-        if site.container.exists():
+            done = store.Committed(
+                state.revision, changed=False, synced=state.is_shown, stale=state.missing
+            )
+            return done, place
+        if site.container.exists() and not site.is_left():
             raise exceptions.PlacementTaken(plan, place.name, "a container")
         if heat.stack_id(site.cloud, plan):
             raise exceptions.PlacementTaken(plan, place.name, "a stack")
+        held.check()
+        # What an earlier plan of that name may have left is not this one's history.
+        site.delete()
 
         def edit(candidate: Candidate) -> None:
             listed = placements.listed(candidate.variables) or [state.placement]
@@ -51,20 +57,25 @@ def add(
 
 
 def remove(
-    plans: Plans, plan: str, cloud: str | None, region: str | None, change: Change
+    plans: Plans,
+    plan: str,
+    cloud: str | None,
+    region: str | None,
+    change: Change,
+    *,
+    force: bool = False,
 ) -> store.Committed:
     """Take a placement from a plan, with its containers there.
 
     If it is the plan's home, the next one is from then on.
 
+    :param force: take one from the plan that does not answer; what is there stays there.
     :raises PlacementNotFound: it is none.
     :raises PlacementInUse: a stack is there, or files that were written there directly and are not
         committed; or it is the only one.
     :raises ServiceUnavailable: it does not answer, so nobody knows whether a stack is there.
     """
-    found = environment.read(plans.home, plan)
-    if found is None:
-        raise exceptions.PlanNotFound(plan, plans.every_name())
+    found = plans.variables(plan)
     listed = placements.listed(found)
     if not listed:
         raise exceptions.PlacementInUse(plan, placements.name_of(cloud, region), _ONLY)
@@ -79,40 +90,63 @@ def remove(
             plan, place.name, "all others are stale. Bring them up first (tripleo.plan.sync)."
         )
     target = plans.open_at(plan, keeper)
-    site = plans.open_site(plan, place)
     with lock.hold(plans.home, plan, change) as held:
-        stack = heat.stack_id(site.cloud, plan)
-        if stack:
-            raise exceptions.PlacementInUse(
-                plan,
-                place.name,
-                f"the stack {plan} (UUID {stack}) is there. Delete it first "
-                "(tripleo.stack.v1.delete_stack).",
-            )
-        if place.name not in stale:
-            direct = plans.open_at(plan, place).direct()
-            if direct:
-                raise exceptions.PlacementInUse(
-                    plan,
-                    place.name,
-                    f"{exceptions.one_of(direct)} there was written directly and is not committed. "
-                    "Commit it (tripleo.templates.process with that region) or remove it.",
-                )
-        held.check()
-        # Should this executor die in between, the next commit makes them again.
-        site.delete()
+        try:
+            site = plans.open_site(plan, place)
+            _check_unused(plans, site, is_stale=place.name in stale)
+        except Exception as error:
+            known = clouds.translate(error, {})
+            if not (force and isinstance(known, _SILENT)):
+                raise
+            LOG.warning("Plan %s: placement %s is taken from it unseen", plan, place.name)
+        else:
+            # Should this executor die in between, tripleo.plan.sync makes them again.
+            target.give_up(place, held)
+            site.delete()
 
         def edit(candidate: Candidate) -> None:
             candidate.variables[placements.VARIABLE] = [
                 item
                 for item in placements.dump(placements.listed(candidate.variables))
-                if placements.name_of(item["cloud"], item["region"]) != place.name
+                if (item["cloud"], item["region"]) != (place.cloud, place.region)
             ]
 
         return plans.change_held(target, change, held, edit)
 
 
 _ONLY = "it is the only one. Delete the plan instead (tripleo.plan.delete)."
+
+_SILENT = (
+    exceptions.ServiceUnavailable,
+    exceptions.CloudNotFound,
+    exceptions.NotAllowed,
+    exceptions.DeadlineExceeded,
+)
+"""How a place that is gone for good shows itself."""
+
+
+def _check_unused(plans: Plans, site: Site, *, is_stale: bool) -> None:
+    """Make sure that nothing is lost with a placement.
+
+    :raises PlacementInUse: a stack is there, or files that are not committed.
+    """
+    plan, place = site.plan, site.placement
+    stack = heat.stack_id(site.cloud, plan)
+    if stack:
+        raise exceptions.PlacementInUse(
+            plan,
+            place.name,
+            f"the stack {plan} (UUID {stack}) is there. Delete it first "
+            "(tripleo.stack.v1.delete_stack).",
+        )
+    direct = [] if is_stale else plans.open_at(plan, place).direct()
+    if direct:
+        raise exceptions.PlacementInUse(
+            plan,
+            place.name,
+            f"{exceptions.one_of(direct)} there was written directly and is not committed. "
+            "Commit it (tripleo.templates.process with that region) or remove it.",
+        )
 
 
 def sync(plans: Plans, plan: str, change: Change) -> list[dict[str, Any]]:
@@ -125,18 +159,17 @@ def sync(plans: Plans, plan: str, change: Change) -> list[dict[str, Any]]:
     :raises ServiceUnavailable: the placement that was named does not answer.
     """
     first = plans.open(plan, anywhere=True)
-    stored = environment.read(plans.home, plan)
-    if stored is None:
-        raise exceptions.PlanNotFound(plan, plans.every_name())
-    if plans.is_placed or not placements.listed(stored):
-        targets = [first]
-    else:
-        targets = [plans.open_at(plan, place) for place in placements.listed(stored)]
+    stored = plans.variables(plan)
+    places = placements.listed(stored)
+    if plans.is_placed or not places:
+        places = [first.site.placement]
     told: list[dict[str, Any]] = []
-    for target in targets:
+    for place in places:
         message, done = "", False
+        target: store.Store | None = None
         try:
-            if target.site.placement.name in placements.stale(stored):
+            target = plans.open_at(plan, place)
+            if place.name in placements.stale(stored):
                 with lock.hold(plans.home, plan, change) as held:
                     target.bring_up(held)
             for _ in plans.home.deadline.poll(0, 0, plans.home.deadline.seconds):
@@ -146,13 +179,13 @@ def sync(plans: Plans, plan: str, change: Change) -> list[dict[str, Any]]:
                     break
         # One placement that does not answer must not keep the others from being brought up.
         except Exception as error:
-            known = clouds.translate(error, target.cloud.names)
-            if len(targets) == 1 or known is None:
+            known = clouds.translate(error, target.cloud.names if target else {})
+            if len(places) == 1 or known is None:
                 raise
             message = known.message
         told.append(
             {
-                "placement": target.site.placement.name,
+                "placement": place.name,
                 "state": "synced" if done else "stale",
                 "message": message,
             }

@@ -105,14 +105,24 @@ class Plans:
 
         :raises PlanNotFound: there is no such plan.
         """
-        names.check_plan(plan)
-        self._reach.check_is_own(self._cloud, f"Plan {plan}")
-        variables = environment.read(self.home, plan)
-        if variables is None:
-            raise exceptions.PlanNotFound(plan, self.every_name())
+        variables = self.variables(plan)
         if not placements.listed(variables):
             return self._store(self.site(plan, None, None))
         return self._fresh(plan, variables)
+
+    def variables(self, plan: str) -> dict[str, Any]:
+        """Return a plan's environment as it is stored.
+
+        :raises PlanNameInvalid: the name cannot be a plan's.
+        :raises PlanNotFound: there is no such plan.
+        :raises TargetNotAllowed: the request has a target cloud, and this Mistral keeps the plan.
+        """
+        names.check_plan(plan)
+        self._reach.check_is_own(self._cloud, f"Plan {plan}")
+        found = environment.read(self.home, plan)
+        if found is None:
+            raise exceptions.PlanNotFound(plan, self.every_name())
+        return found
 
     def _fresh(self, plan: str, variables: Mapping[str, Any]) -> store.Store:
         listed, stale = placements.listed(variables), placements.stale(variables)
@@ -362,8 +372,9 @@ class Plans:
             state = target.read()
             # Mistral may deliver an action twice.
             if change.request and state.stored.get("request") == change.request:
+                synced = target.sync(held, limit=SLICE)
                 return store.Committed(
-                    state.revision, changed=True, synced=target.sync(held, limit=SLICE)
+                    state.revision, changed=True, synced=synced, stale=state.missing
                 )
             candidate = start(state)
             self._recall(target, candidate)
@@ -392,7 +403,7 @@ class Plans:
         self,
         plan: str,
         change: Change,
-        check: Callable[[clouds.Cloud], object] | None = None,
+        check: Callable[[Site], object] | None = None,
     ) -> None:
         """Remove a plan in all of its placements: its environment, files, containers.
 
@@ -407,9 +418,9 @@ class Plans:
         if not target.exists() and not target.is_left():
             raise exceptions.PlanNotFound(plan, self.every_name())
         with lock.hold(self.home, plan, change) as held:
-            for cloud in (target.cloud, *(site.cloud for site in target.others())):
+            for site in (target.site, *target.others()):
                 if check:
-                    check(cloud)
+                    check(site)
             held.check()
             target.delete()
 

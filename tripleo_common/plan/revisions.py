@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tripleo_common import exceptions
-from tripleo_common.plan import archive, plan_environment, secrets, yaml_files
+from tripleo_common.plan import archive, placements, plan_environment, secrets, yaml_files
 
 _NAMED = 8
 """How many paths a revision's summary names."""
@@ -54,6 +54,9 @@ def summary(
         names = _changed(_mapping(old.get(key)), _mapping(new.get(key)))
         if any(names.values()):
             found[key] = {kind: _some(listed) for kind, listed in names.items() if listed}
+    places = _placements(old, new, None)
+    if places:
+        found["placements"] = places
     return {**found, **_roots(old, new)}
 
 
@@ -73,8 +76,9 @@ def diff(
     :returns: ``files`` (``path``, ``change``, ``added`` and ``removed`` lines, and ``diff``, which
         is None of a file that is no text or holds secrets), ``environments``, ``parameters`` (name
         to ``from`` and ``to``, or ``"changed"`` for a secret), ``passwords`` (name to ``"changed"``
-        ...), ``roles``, ``template`` and ``truncated``: whether something is left out, for the
-        answer would be too large.
+        ...), ``placements`` (names of those ``added`` and ``removed``, and ``parameters``: what the
+        others override), ``roles``, ``template`` and ``truncated``: whether something is left out,
+        for the answer would be too large.
     """
     wanted = None if paths is None else tuple(path.rstrip("/") for path in paths)
     secret = set(hidden)
@@ -118,6 +122,7 @@ def diff(
     result["truncated"] = truncated or some
     listed = _changed(_mapping(old.get("passwords")), _mapping(new.get("passwords")))
     result["passwords"] = {name: kind for kind, names in listed.items() for name in names}
+    result["placements"] = _placements(old, new, secret)
     return {**result, **_roots(old, new)}
 
 
@@ -252,6 +257,41 @@ def _environments(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, A
         "removed": _some([item for item in before if item not in after]),
         "order": _some(after),
     }
+
+
+def _placements(
+    old: Mapping[str, Any], new: Mapping[str, Any], hidden: set[str] | None
+) -> dict[str, Any]:
+    """Return what has become of a plan's placements.
+
+    :param hidden: names of the parameters whose values are not shown; None for names alone.
+    """
+    before, after = (
+        {place.name: place.parameter_defaults for place in placements.listed(each)}
+        for each in (old, new)
+    )
+    found: dict[str, Any] = {
+        kind: names
+        for kind, names in (
+            ("added", sorted(after.keys() - before.keys())),
+            ("removed", sorted(before.keys() - after.keys())),
+        )
+        if names
+    }
+    overrides = {}
+    for name in sorted(before.keys() & after.keys()):
+        changed = _changed(before[name], after[name])
+        if any(changed.values()):
+            overrides[name] = (
+                {kind: _some(names) for kind, names in changed.items() if names}
+                if hidden is None
+                else {
+                    each: _values(each, before[name], after[name], hidden)
+                    for names in changed.values()
+                    for each in names[:_LISTED]
+                }
+            )
+    return {**found, "parameters": overrides} if overrides else found
 
 
 def _environment(item: Any) -> str:

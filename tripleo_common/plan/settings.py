@@ -176,8 +176,7 @@ def update_parameters(
 
     committed = plans.change(plan, change, edit, check)
     if not after:
-        state = plans.read(plan)
-        after = secrets.mask(state.variables.get("parameter_defaults") or {}, ())
+        after = _shown(plans.candidate(plans.read(plan)))
     return committed, tree, after
 
 
@@ -254,7 +253,8 @@ def generate_passwords(
             fresh = passwords.rotate(existing, names)
             candidate.variables["passwords"].update(fresh)
             made[:] = sorted({*made, *fresh})
-        overridden[:] = sorted(_values(candidate, "parameter_defaults").keys() & set(made))
+        defaults = {**_values(candidate, "parameter_defaults"), **candidate.overrides}
+        overridden[:] = sorted(defaults.keys() & set(made))
 
     committed = plans.change(plan, change, edit)
     return committed, made, overridden

@@ -55,8 +55,9 @@ class Site:
         :raises RegionNotFound: the region does not have both a Swift and a Heat.
         """
         if self._placement is None:
-            region = self.cloud.region("object-store")
-            self.cloud.region("orchestration")
+            region, other = map(self.cloud.region, ("object-store", "orchestration"))
+            if other != region:
+                raise exceptions.RegionNotFound(region, "orchestration", [other])
             self._placement = Placement(self.cloud.name, region)
         return self._placement
 
@@ -110,6 +111,9 @@ class Site:
         except exceptions.ContainerNotFound:
             self.container.ensure()
             look = container.Look({}, None)
+        if look.revision == number:
+            # It was emptied since: then what is missing would seem to be removed by somebody.
+            self.container.mark_revision(None)
         kept: list[str] = []
         if had:
             if base is None:
@@ -133,7 +137,9 @@ class Site:
         :param had: the revision that there is here; 0 for none.
         """
         self.archive.create()
-        there = set(self.archive.numbers())
+        # Later ones are of commits that were cut off, and not what the plan's revisions became.
+        there = [number for number in self.archive.numbers() if number <= had]
+        had = there[-1] if there else 0
         records = source.records(n for n in source.numbers() if n <= current and n not in there)
         for number, record in sorted(records.items()):
             if number == current:
@@ -178,6 +184,14 @@ class Site:
         if whole and look.revision != revision:
             self.container.mark_revision(revision)
         return whole
+
+    def is_left(self) -> bool:
+        """Tell whether there is only what a placement begins with, as of one that was cut off."""
+        return (
+            self.container.is_marked()
+            and not self.container.look().objects
+            and self.archive.exists()
+        )
 
     def delete(self) -> None:
         """Remove both containers."""

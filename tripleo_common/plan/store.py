@@ -77,6 +77,14 @@ class State:
         return placements.stale(self.stored)
 
     @property
+    def missing(self) -> dict[str, str]:
+        """Names of the stale placements, each with what is to be done about it."""
+        return {
+            name: exceptions.PlacementStale(self.plan, name, number, self.revision).message
+            for name, number in self.stale.items()
+        }
+
+    @property
     def is_committed(self) -> bool:
         """Tell whether it is exactly its revision."""
         return self.revision > 0 and not self.direct and not self.environment_written
@@ -196,7 +204,7 @@ class Store:
             and state.is_committed
             and (files.id, content) == (state.files.id, state.variables)
         ):
-            done = Committed(state.revision, changed=False, synced=True)
+            done = Committed(state.revision, changed=False, synced=True, stale=state.missing)
             # A container may be left from a change that was cut off.
             is_left = state.look.revision != state.revision
             return self._synced(done, held, files, {}, (), SLICE) if is_left else done
@@ -286,40 +294,56 @@ class Store:
             return
         listed = placements.listed(stored)
         source = next((p for p in listed if p.name not in stale), None)
-        if source is None:
-            raise exceptions.RevisionCorrupt(self.plan, stored["revision"], "no placement has it")
+        revision = stored.get("revision")
+        if source is None or type(revision) is not int:
+            raise exceptions.RevisionCorrupt(self.plan, revision, "no placement has it")
         held.check()
-        self.site.catch_up(self._open_site(source).archive, stored["revision"], stale[name])
+        self.site.catch_up(self._open_site(source).archive, revision, stale[name])
         held.check()
         del stale[name]
+        self._put_stale(stored, stale)
+
+    def give_up(self, place: Placement, held: lock.Lock) -> None:
+        """Say that a placement has nothing any more, before that is so.
+
+        Until the placement is none, or was brought up again, nobody takes what is left of it for
+        the plan.
+        """
+        held.check()
+        stored = self._stored()
+        self._put_stale(stored, {**placements.stale(stored), place.name: 0})
+
+    def _put_stale(self, stored: dict[str, Any], stale: Mapping[str, int]) -> None:
+        """Write which placements are stale; the revision itself stays what it is."""
         fresh = {key: value for key, value in stored.items() if key != placements.STALE}
         if stale:
-            fresh[placements.STALE] = stale
-        # Nothing else may have been written since; the revision itself stays what it is.
+            fresh[placements.STALE] = dict(stale)
         if environment.read(self._home, self.plan) != stored:
             raise exceptions.PlanChanged(self.plan, "its environment was written to directly")
         environment.write(self._home, self.plan, fresh)
 
     def delete(self) -> None:
         """Remove everything, the environment first: without it there is no plan."""
-        others = self.others()
-        for site in others:
+        sites = [self.site, *self.others()]
+        for site in sites:
             # What does not answer now would be left for ever.
             site.container.exists()
         environment.delete(self._home, self.plan)
-        for site in (self.site, *others):
+        for site in sites:
             site.delete()
 
     def others(self) -> list[Site]:
         """Return the plan in its other placements."""
-        return self._others(environment.read(self._home, self.plan) or {})
+        stored = environment.read(self._home, self.plan) or {}
+        return [self._open_site(place) for place in self._elsewhere(stored)]
 
-    def _others(self, variables: Mapping[str, Any]) -> list[Site]:
+    def _elsewhere(self, variables: Mapping[str, Any]) -> list[Placement]:
+        """Return the other placements that a plan's environment lists."""
         listed = placements.listed(variables)
         if not listed:
             return []
         here = self.site.placement
-        return [self._open_site(place) for place in listed if not place.is_at(here)]
+        return [place for place in listed if not place.is_at(here)]
 
     def _send(
         self,
@@ -336,37 +360,32 @@ class Store:
         stale = state.stale if state else {}
         before = {place.name for place in state.placements} if state else set()
 
-        def send(site: Site) -> str | None:
-            name = site.placement.name
+        def send(place: Placement) -> Site | str:
+            name = place.name
+            site: Site | None = None
             try:
-                if state and name in stale:
-                    site.catch_up(self.archive, state.revision, stale[name])
-                had = state.revision if state and name in before else 0
+                site = self._open_site(place)
+                had = state.revision if state else 0
+                # A new placement has nothing yet, and gets the history as well.
+                if state and had and (name in stale or name not in before):
+                    site.catch_up(self.archive, had, stale.get(name, 0))
                 site.receive(
                     number, files, record, had=had, base=state.base if state and had else None
                 )
             # The others go on without it; it is named, and brought up later.
             except Exception as error:
                 LOG.exception("Plan %s: placement %s did not get it", self.plan, name)
-                known = clouds.translate(error, site.cloud.names)
+                known = clouds.translate(error, site.cloud.names if site else {})
                 return known.message if known else "it met an unexpected error"
-            return None
+            return site
 
-        sites = self._others(content)
-        if not sites:
+        there = self._elsewhere(content)
+        if not there:
             return {}, {}
-        with futures.ThreadPoolExecutor(len(sites)) as pool:
-            told = list(pool.map(send, sites))
-        reached = {
-            site.placement.name: site
-            for site, problem in zip(sites, told, strict=True)
-            if problem is None
-        }
-        problems = {
-            site.placement.name: problem
-            for site, problem in zip(sites, told, strict=True)
-            if problem is not None
-        }
+        with futures.ThreadPoolExecutor(len(there)) as pool:
+            told = dict(zip((place.name for place in there), pool.map(send, there), strict=True))
+        reached = {name: site for name, site in told.items() if isinstance(site, Site)}
+        problems = {name: problem for name, problem in told.items() if isinstance(problem, str)}
         return reached, problems
 
     def _stored(self) -> dict[str, Any]:
@@ -433,7 +452,23 @@ class Store:
         numbers = self.archive.numbers()
         number = look.revision if look.revision in numbers else (numbers or [0])[-1]
         record = self.archive.record(number) if number else None
-        return (number, str(record["files"])) if record and number else (0, None)
+        if not record:
+            return 0, None
+        self._check_newest(number, record)
+        return number, str(record["files"])
+
+    def _check_newest(self, number: int, record: Mapping[str, Any]) -> None:
+        """Make sure that no other placement has a later revision, where nothing tells any more."""
+        for place in self._elsewhere(record["environment"]):
+            try:
+                later = self._open_site(place).container.look().revision or 0
+            # Which placements are stale is then found out by the next commit.
+            except Exception:
+                LOG.exception("Plan %s: placement %s is not known", self.plan, place.name)
+                continue
+            if later > number:
+                name = self.site.placement.name
+                raise exceptions.PlacementStale(self.plan, name, number, later)
 
     def _put_environment(self, state: State | None, stored: dict[str, Any]) -> None:
         if state and environment.read(self._home, self.plan) != state.stored:
@@ -502,7 +537,13 @@ def names(home: clouds.Cloud, cloud: clouds.Cloud, *, everywhere: bool = False) 
     :param everywhere: also those that have no container in this cloud and region.
     """
     described = environment.descriptions(home)
-    found = container.names(cloud).intersection(described)
+    try:
+        found = container.names(cloud).intersection(described)
+    except exceptions.RegionNotChosen:
+        # Without a region, the plans that clients have made past us cannot be told.
+        if not everywhere:
+            raise
+        found = set()
     if everywhere:
         found |= {name for name, text in described.items() if text == environment.DESCRIPTION}
     return sorted(found)
