@@ -243,7 +243,7 @@ def by_password(undercloud, region=None, *, auth_url=None, cacert=None):
 class ApplicationCredential(fixtures.Fixture):
     """An application credential of an undercloud's administrator.
 
-    It is unrestricted: Heat can only then make the trusts that it works with.
+    Recent versions of Keystone let none make the trusts that Heat works with.
     """
 
     def __init__(self, undercloud):
@@ -254,7 +254,7 @@ class ApplicationCredential(fixtures.Fixture):
     def _setUp(self):
         self._keystone = _identity(self._undercloud)
         path = f"/users/{self._keystone.get_user_id()}/application_credentials"
-        wanted = {"name": f"test-{uuid.uuid4().hex}", "unrestricted": True}
+        wanted = {"name": f"test-{uuid.uuid4().hex}"}
         made = self._keystone.post(path, json={"application_credential": wanted}, log=False)
         self._made = made.json()["application_credential"]
         self.addCleanup(self.revoke)

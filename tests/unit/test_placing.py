@@ -271,6 +271,34 @@ class Remove(WithPlacements):
         self.assertEqual({}, self.two["swift"].containers)
         self.assert_whole(self.one)
 
+    @ddt.data(*itertools.product((("swift",), ("heat",), ("swift", "heat")), (True, False)))
+    @ddt.unpack
+    def test_one_that_is_gone_for_good_is_taken_out_by_force(self, services, is_stale):
+        if is_stale:
+            up = self.down(self.two["swift"])
+            self.set(A="second")
+            up()
+        before = self.state()[2]
+        ups = [self.down(self.two[name]) for name in services]
+        self.assertRaises(UNREACHABLE, self.remove)
+        committed = self.remove(force=True)
+        self.assertEqual((True, {}), (committed.changed, committed.stale))
+        for up in ups:
+            up()
+        self.assertEqual(before, self.state()[2])
+        self.assert_whole(self.one)
+        self.assertRaises(exceptions.PlacementTaken, self.add)
+
+    def test_force_takes_nothing_that_answers_and_is_in_use(self):
+        self.objects(self.two)["mine.yaml"] = b"{}"
+        self.assertRaises(exceptions.PlacementInUse, self.remove, force=True)
+        self.commit("regionTwo")
+        self.two["heat"].add("plan", "CREATE_COMPLETE")
+        self.down(self.two["swift"])
+        before = self.state()
+        self.assertRaises(exceptions.PlacementInUse, self.remove, force=True)
+        self.assertEqual(before, self.state())
+
     def test_last_one_that_is_not_stale_stays(self):
         self.down(self.two["swift"])
         self.set(A="second")

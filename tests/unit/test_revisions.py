@@ -328,3 +328,45 @@ class NotUndone(base.TestCase):
             {"passwords": {"P": "canary"}, "parameter_defaults": {"ACount": "canary"}}, {}
         )
         self.assertNotIn("canary", told)
+
+
+class Placed(base.TestCase):
+    """What has become of a plan's placements."""
+
+    def placed(self, **regions):
+        return {
+            "placements": [
+                {"cloud": None, "region": region, "parameter_defaults": values}
+                for region, values in regions.items()
+            ]
+        }
+
+    def setUp(self):
+        super().setUp()
+        self.use_keys()
+        closed = [secrets.Vault.from_options().encrypt(value) for value in ("canary-1", "canary-2")]
+        self.old = self.placed(one={"A": 1, "B": 1, "P": closed[0]}, two={})
+        self.new = self.placed(one={"A": 2, "C": 1, "P": closed[1]}, three={"A": 5})
+
+    def test_a_summary_names_places_and_parameters(self):
+        found = revisions.summary(files(), self.old, files(), self.new)
+        self.assertEqual(
+            {
+                "added": ["three"],
+                "removed": ["two"],
+                "parameters": {"one": {"added": ["C"], "changed": ["A", "P"], "removed": ["B"]}},
+            },
+            found["placements"],
+        )
+
+    def test_a_diff_shows_values_but_no_secrets(self):
+        found = diff(old=self.old, new=self.new, hidden={"C"})["placements"]
+        self.assertEqual(
+            {"A": {"from": 1, "to": 2}, "B": {"from": 1}, "C": "changed", "P": "changed"},
+            found["parameters"]["one"],
+        )
+        self.assertNotIn("canary", json.dumps(found))
+
+    def test_the_same_places_are_nothing(self):
+        self.assertNotIn("placements", revisions.summary(files(), self.old, files(), self.old))
+        self.assertEqual({}, diff(old=self.old, new=self.old)["placements"])

@@ -105,7 +105,8 @@ class Cloud:
     @property
     def names(self) -> dict[str, str]:
         """Endpoint URL to service type, for telling who an error is about; as far as known."""
-        known = {str(getattr(self.session.auth, "auth_url", None) or ""): "identity"}
+        auth_url = getattr(self.session.auth, "auth_url", None)
+        known = {str(auth_url): "identity"} if auth_url else {}
         if "_endpoints" not in self.__dict__:
             return known
         return known | {

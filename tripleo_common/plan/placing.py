@@ -139,7 +139,12 @@ def _check_unused(plans: Plans, site: Site, *, is_stale: bool) -> None:
             f"the stack {plan} (UUID {stack}) is there. Delete it first "
             "(tripleo.stack.v1.delete_stack).",
         )
-    direct = [] if is_stale else plans.open_at(plan, place).direct()
+    direct: list[str] = []
+    if not is_stale:
+        direct = plans.open_at(plan, place).direct()
+    else:
+        # Nothing of it counts, but it must answer, for it is emptied next.
+        site.container.exists()
     if direct:
         raise exceptions.PlacementInUse(
             plan,
