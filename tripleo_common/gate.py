@@ -15,6 +15,7 @@ import http
 import io
 import json
 import logging
+import re
 import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,8 @@ _RUNNING = {
     "event_triggers": _TRIGGER,
 }
 """Resources that run something, and why a request that changes one takes no target."""
+
+_UUID = re.compile(r"[0-9A-Fa-f-]{32,36}")
 
 _HARMLESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 
@@ -114,24 +117,57 @@ class Gate:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Hand a request on, changed if it gives a target, or refuse it."""
         headers = {_header(key): environ[key] for key in environ if key.startswith(_PREFIX)}
-        if not headers:
-            return self._application(environ, start_response)
-        inner = {key: environ[key] for key in environ if not key.startswith(_PREFIX)}
+        if headers:
+            environ = {key: environ[key] for key in environ if not key.startswith(_PREFIX)}
         try:
-            self._take(inner, headers)
+            if not self._take(environ, headers):
+                self._check_copy(environ)
         except _Answer as answer:
             return answer.send(start_response, environ["REQUEST_METHOD"])
-        return self._application(inner, start_response)
+        return self._application(environ, start_response)
 
-    def _take(self, environ: WSGIEnvironment, headers: dict[str, str]) -> None:
+    def _check_copy(self, environ: WSGIEnvironment) -> None:
+        """Make sure that a request without a target does not repeat an execution that has one.
+
+        Mistral starts a copy with all but that, so it would run here.
+
+        :raises _Answer: it does.
+        """
+        path = _segments(environ)
+        length = environ.get("CONTENT_LENGTH", "")
+        if environ["REQUEST_METHOD"].upper() != "POST" or path[-2:] != ["v2", _STARTED]:
+            return
+        if not (length.isascii() and length.isdigit() and 0 < len(length) <= 9):
+            return
+        if int(length) > _BODY_BYTES:
+            return
+        content = _exactly(environ["wsgi.input"], int(length))
+        environ["wsgi.input"] = io.BytesIO(content)
+        source = _mapping(content).get("source_execution_id")
+        # What is wrong with it, Mistral tells.
+        if not isinstance(source, str) or not _UUID.fullmatch(source):
+            return
+        api = "/" + "/".join(path[:-1])
+        _, answer = self._look(environ, api, f"{_STARTED}/{source}", "fields=params")
+        if targets.PARAM in _mapping(_mapping(answer.body).get("params")):
+            raise _refusal(
+                400,
+                f"The execution {source} was started with a target cloud, which a copy of it does "
+                "not get. Give the target again (headers X-Target-*, options --os-target-*), or "
+                "start the workflow anew.",
+            )
+
+    def _take(self, environ: WSGIEnvironment, headers: dict[str, str]) -> bool:
         """Check the target that headers give, and bind it to what the request starts.
 
+        :returns: whether they give one.
         :raises _Answer: the request is to be refused.
         """
         try:
             target = targets.from_headers(headers)
             if target is not None:
                 self._bind(environ, target)
+            return target is not None
         except exceptions.EncryptionKeyMissing as error:
             # The sentence names files of this machine.
             LOG.error("A target cloud cannot be accepted: %s", error.message)
@@ -150,7 +186,7 @@ class Gate:
         method = environ["REQUEST_METHOD"]
         if method in _HARMLESS:
             return
-        path = [segment for segment in environ.get("PATH_INFO", "").split("/") if segment]
+        path = _segments(environ)
         running = [segment for segment in path if segment in _RUNNING]
         if not running:
             return
@@ -224,6 +260,26 @@ class Gate:
         :param query: of that look.
         :raises _Answer: the caller is not known.
         """
+        look, answer = self._look(environ, api, path, query)
+        status, user, project = (look.get(key) for key in _IDENTITY)
+        if status != "Confirmed" and (answer.code == 401 or answer.code >= 500):
+            raise answer
+        if status != "Confirmed" or not user or not project:
+            raise _refusal(
+                403,
+                "A target cloud can only be given with a token of this cloud's Keystone that "
+                "belongs to a user and is for a project.",
+            )
+        return user, project, answer
+
+    def _look(
+        self, environ: WSGIEnvironment, api: str, path: str, query: str
+    ) -> tuple[WSGIEnvironment, _Answer]:
+        """Ask Mistral for something, as the caller of a request.
+
+        :param environ: of that request; nothing of it is changed or read.
+        :returns: what the environment of the look is afterwards, and the answer.
+        """
         look = {
             key: environ[key]
             for key in environ
@@ -235,17 +291,7 @@ class Gate:
             "HTTP_ACCEPT": "application/json",
             "wsgi.input": io.BytesIO(),
         }
-        answer = _ask(self._application, look)
-        status, user, project = (look.get(key) for key in _IDENTITY)
-        if status != "Confirmed" and (answer.code == 401 or answer.code >= 500):
-            raise answer
-        if status != "Confirmed" or not user or not project:
-            raise _refusal(
-                403,
-                "A target cloud can only be given with a token of this cloud's Keystone that "
-                "belongs to a user and is for a project.",
-            )
-        return user, project, answer
+        return look, _ask(self._application, look)
 
 
 def application() -> Gate:
@@ -280,6 +326,19 @@ def _ask(application: WSGIApplication, environ: WSGIEnvironment) -> _Answer:
 def _header(key: str) -> str:
     """Return the header of a key of the environment, such as ``X-Target-Auth-Uri``."""
     return "-".join(word.capitalize() for word in key.removeprefix("HTTP_").split("_"))
+
+
+def _segments(environ: WSGIEnvironment) -> list[str]:
+    return [segment for segment in environ.get("PATH_INFO", "").split("/") if segment]
+
+
+def _mapping(content: object) -> dict[str, Any]:
+    """Return a JSON object, or what a text of JSON holds; an empty one for anything else."""
+    try:
+        found = json.loads(content) if isinstance(content, str | bytes) else content
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _read(environ: WSGIEnvironment) -> dict[str, Any]:

@@ -33,7 +33,16 @@ SECONDS = 300
 @functools.cache
 def undercloud():
     """Return the shared undercloud, up."""
-    given = os.environ.get("TRIPLEO_TEST_STATE_DIR")
+    return shared("TRIPLEO_TEST_STATE_DIR")
+
+
+def shared(variable, **options):
+    """Return an undercloud for all tests of this process, up; the process's end removes it.
+
+    :param variable: names the variable of the environment that may name one that is up already.
+    :param options: how else it is brought up.
+    """
+    given = os.environ.get(variable)
     if given:
         return lifecycle.Undercloud(state.StateDir(Path(given)))
     directory = tempfile.mkdtemp(prefix="tripleo-undercloud-")
@@ -44,7 +53,7 @@ def undercloud():
         shutil.rmtree(directory, ignore_errors=True)
 
     atexit.register(remove)
-    made.up(ports="free")
+    made.up(ports="free", **options)
     return made
 
 

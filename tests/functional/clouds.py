@@ -4,24 +4,22 @@ Whatever a test changes in a shared undercloud is a fixture that puts it back. A
 or stops services, or adds a region, uses :class:`Claim` first: others may use the same undercloud.
 """
 
-import atexit
 import fcntl
 import functools
-import os
-import shutil
-import tempfile
 import urllib.parse
 import uuid
-from pathlib import Path
 
 import fixtures
 import yaml
 from keystoneauth1 import adapter
 
-from tests.functional import proxy
-from tripleo_common.undercloud import lifecycle, processes, state
+from tests.functional import base, proxy
+from tripleo_common.undercloud import processes, state
 
 INTERFACES = ("public", "internal", "admin")
+
+_SPARE = ["ironic", "glance"]
+"""Services that these tests do not need."""
 
 
 @functools.cache
@@ -30,7 +28,7 @@ def two_regions():
 
     ``TRIPLEO_TEST_REGIONS_STATE_DIR`` names one that is up already.
     """
-    return _shared("TRIPLEO_TEST_REGIONS_STATE_DIR", regions=2)
+    return base.shared("TRIPLEO_TEST_REGIONS_STATE_DIR", regions=2, without=_SPARE)
 
 
 @functools.cache
@@ -39,23 +37,7 @@ def edge():
 
     ``TRIPLEO_TEST_EDGE_STATE_DIR`` names one that is up already.
     """
-    return _shared("TRIPLEO_TEST_EDGE_STATE_DIR", regions=1)
-
-
-def _shared(variable, regions):
-    given = os.environ.get(variable)
-    if given:
-        return lifecycle.Undercloud(state.StateDir(Path(given)))
-    directory = tempfile.mkdtemp(prefix="tripleo-undercloud-")
-    made = lifecycle.Undercloud(state.StateDir(Path(directory)))
-
-    def remove():
-        made.down()
-        shutil.rmtree(directory, ignore_errors=True)
-
-    atexit.register(remove)
-    made.up(ports="free", regions=regions, without=["ironic", "glance"])
-    return made
+    return base.shared("TRIPLEO_TEST_EDGE_STATE_DIR", regions=1, without=_SPARE)
 
 
 def restart(undercloud, *names):

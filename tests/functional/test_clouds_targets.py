@@ -7,9 +7,11 @@ import uuid
 
 import fixtures
 import requests
+from mistralclient.api import base as mistral_base
 
 from tests.functional import base, certificates, clouds
 from tests.functional.test_clouds_named import TINY, SeveralClouds, find_stack, remove_stack
+from tripleo_common.undercloud import processes
 
 FAILING = """---
 version: '2.0'
@@ -57,6 +59,20 @@ version: '2.0'
     delete:
       action: tripleo.stack.delete
       input: {{stack: <% $.stack %>}}
+"""
+
+
+RETRYING = """---
+version: '2.0'
+{name}:
+  description: Waits for a stack to be gone, and again if the executor is lost.
+  input:
+    - stack
+  tasks:
+    wait:
+      action: tripleo.stack.wait
+      input: {{stack: <% $.stack %>, until: does_not_exist, timeout: 600}}
+      retry: {{count: 1, delay: 1}}
 """
 
 
@@ -444,17 +460,43 @@ class TestKept(Targets):
         self.assertEqual("SUCCESS", state, output)
         self.assert_gone_at_the_edge_alone()
 
-    def test_a_copy_of_an_execution_has_no_target_and_does_not_run_at_home(self):
+    def test_a_retry_after_a_lost_heartbeat_says_what_it_lacks(self):
+        options = {"action_heartbeat": {"check_interval": 1, "max_missed_heartbeats": 3}}
+        self.useFixture(clouds.Options(self.undercloud, "mistral", options))
+        execution = self.run_with_target(self.upload_workflow(RETRYING))
+        asked = self.front.proxies["orchestration"]
+        base.wait_for(lambda: asked.requests, "the action is at work")
+        process = processes.find("mistral", self.undercloud.directory)
+        process.kill()
+        process.wait(base.SECONDS)
+        clouds.restart(self.undercloud, "mistral")
+        asked.clear()
+        self.assertEqual("ERROR", self.ended(execution)[0])
+        (task,) = self.mistral.tasks.list(execution)
+        told = [
+            self.mistral.action_executions.get(action.id).output
+            for action in self.mistral.action_executions.list(task.id)
+        ]
+        self.assertIn("CredentialsLost", told[-1])
+        self.assertEqual((), asked.requests)
+        self.assertIsNotNone(find_stack(self.heat, self.watched))
+
+    def test_a_copy_of_an_execution_needs_the_target_again(self):
         first = self.run_with_target(self.upload_workflow(FAILING))
         self.ended(first)
-        copy = self.mistral.executions.create(
-            source_execution_id=first, workflow_input={"stack": self.watched}
+        inputs = {"stack": self.watched}
+        error = self.assertRaises(
+            mistral_base.APIException,
+            self.mistral.executions.create,
+            source_execution_id=first,
+            workflow_input=inputs,
         )
-        state, _output = self.ended(copy.id)
-        self.assertEqual("ERROR", state)
-        (task,) = self.mistral.tasks.list(copy.id)
-        (action,) = self.mistral.action_executions.list(task.id)
-        self.assertIn("TargetLost", self.mistral.action_executions.get(action.id).output)
+        self.assertIn("was started with a target cloud", str(error))
+        remove_stack(self.edge_heat, self.watched)
+        body = {"source_execution_id": first, "input": json.dumps(inputs), "description": ""}
+        answer = self.post("executions", body, self.headers())
+        self.assertEqual(201, answer.status_code, answer.text)
+        self.assertEqual("SUCCESS", self.ended(answer.json()["id"])[0])
 
     def test_a_target_with_a_request_to_go_on_is_refused(self):
         execution = self.run_with_target(self.upload_workflow(PAUSING))

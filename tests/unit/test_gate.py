@@ -19,6 +19,7 @@ EDGE = "http://edge.test:5000/v3"
 TARGET_TOKEN = "canary-target-77d0"
 TOKEN = "canary-caller-20c4"
 EXISTING = "5f4b6a3e-8f0b-4b6e-9d1a-0c8b2f6b7a10"
+SOURCE = "5f9b1f0a-6f0c-4f39-8f0e-3a4b1c2d5e6f"
 NEW = "0d9d1c5e-6f0a-4c36-8f0e-6b8f5d2f9e77"
 TARGET = {"X-Target-Auth-Uri": EDGE, "X-Target-Auth-Token": TARGET_TOKEN}
 
@@ -36,6 +37,7 @@ class Mistral:
     :ivar tokens: token to what keystonemiddleware learns from it.
     :ivar authentication: as configured: ``keystone``, ``None``, or ``down``.
     :ivar requests: ``(method, path, environ, body)`` of each.
+    :ivar params: id of an execution to what it was started with.
     :ivar closed: how many answers have been closed.
     """
 
@@ -44,6 +46,7 @@ class Mistral:
         self.authentication = "keystone"
         self.forbids_looks = False
         self.requests = []
+        self.params = {}
         self.closed = 0
 
     def __call__(self, environ, start_response):
@@ -52,6 +55,9 @@ class Mistral:
         self.requests.append((method, path, dict(environ), body))
         status = self._authenticate(environ) or self._status(method, path)
         start_response(status, [("Content-Type", "application/json"), ("X-From", "mistral")])
+        started = self.params.get(path.rpartition("/")[2])
+        if method == "GET" and started is not None:
+            return Parts(self, [json.dumps({"params": started}).encode()])
         return Parts(self, [b"{}", status.encode()])
 
     def _authenticate(self, environ):
@@ -178,6 +184,28 @@ class WithoutTarget(TestCase):
         self.assertEqual(("POST", "/v2/executions", body), (method, path, content))
         self.assertIs(self.environ["wsgi.input"], environ["wsgi.input"])
         self.assertEqual(1, self.mistral.closed)
+
+    @ddt.data(dict, json.dumps)
+    def test_copy_of_an_execution_with_a_target_is_refused(self, form):
+        self.mistral.params[SOURCE] = form({targets.PARAM: "sealed", "env": {}})
+        answer = self.request("POST", "/v2/executions", {"source_execution_id": SOURCE}, {})
+        self.assertEqual(400, answer.status)
+        self.assertIn(SOURCE, json.loads(answer.body)["faultstring"])
+        self.assertEqual([], self.started())
+
+    @ddt.data({}, '{"env": {}}', "garbage", [1], None)
+    def test_copy_of_another_one_is_handed_on_as_it_is(self, params):
+        self.mistral.params[SOURCE] = params
+        body = json.dumps({"source_execution_id": SOURCE}).encode()
+        answer = self.request("POST", "/v2/executions", body, {})
+        self.assertEqual(201, answer.status)
+        self.assertEqual([body], [content for _, content in self.started()])
+
+    @ddt.data("../environments/x", "x" * 36, "", 5, None, ["a"])
+    def test_strange_source_is_for_mistral_to_refuse(self, source):
+        answer = self.request("POST", "/v2/executions", {"source_execution_id": source}, {})
+        self.assertEqual(201, answer.status)
+        self.assertEqual(1, len(self.mistral.requests))
 
     def test_empty_headers_are_taken_off_and_are_no_target(self):
         body = b"garbage"
