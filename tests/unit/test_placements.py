@@ -206,8 +206,8 @@ class WithPlacements(base.TestCase):
         )
         return committed
 
-    def remove(self, region="regionTwo", cloud=None, **more):
-        return placing.remove(self.at(region, cloud), "plan", cloud, region, change(), **more)
+    def remove(self, region="regionTwo", cloud=None, *, by=None, **more):
+        return placing.remove(self.at(region, cloud), "plan", cloud, region, by or change(), **more)
 
     def place(self, **more):
         """Make the plan, and place it in both regions."""

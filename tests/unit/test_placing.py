@@ -219,6 +219,33 @@ class Remove(WithPlacements):
             self.assertIn("tripleo.plan.delete", error.message)
         self.assertEqual(before, self.state())
 
+    def test_of_two_who_remove_one_each_the_second_finds_it_the_only_one(self):
+        plans = self.at("regionOne")
+        look = plans.variables
+        waiting = [True]
+
+        def variables(plan):
+            found = look(plan)
+            # It has looked, and waits for the lock that the other one holds.
+            if waiting:
+                waiting.clear()
+                self.remove("regionTwo")
+            return found
+
+        plans.variables = variables
+        self.assertRaises(
+            exceptions.PlacementInUse, placing.remove, plans, "plan", None, "regionOne", change()
+        )
+        self.assertEqual([], waiting)
+        self.assert_whole(self.one, revision=4)
+
+    def test_delivered_twice_it_is_done_once(self):
+        first = self.remove(by=change(request="r1"))
+        again = self.remove(by=change(request="r1"))
+        self.assertEqual((4, True), (first.revision, first.changed))
+        self.assertEqual((4, True), (again.revision, again.changed))
+        self.assert_whole(self.one, revision=4)
+
     def test_which_one_must_be_said(self):
         self.assertRaises(exceptions.PlacementNotChosen, self.remove, None)
 

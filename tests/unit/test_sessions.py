@@ -996,3 +996,43 @@ class Refused(WithClouds):
         opened = self.open(None)
         error = self.assertRaises(swift_exc.ClientException, opened.swift().get_account)
         self.assertEqual("object-store", clouds.translate(error, opened.names).service)
+
+
+@ddt.ddt
+class OwnCloudAsTarget(WithClouds):
+    """A target that is where the request came through is the own cloud."""
+
+    def sealed(self, **changed):
+        given = {
+            "auth_url": fakes.IDENTITY,
+            "token": TOKEN,
+            "project_id": fakes.PROJECT,
+            "region": "regionOne",
+            **changed,
+        }
+        return targets.PREFIX + targets.seal(
+            targets.Target(**given),
+            user=USER,
+            project=fakes.PROJECT,
+            bound=targets.bound_to_request(fakes.TOKEN),
+        )
+
+    def reach(self):
+        return self.cloud.reach(user_name=USER)
+
+    def test_plans_can_be_used_and_nothing_is_asked_of_keystone(self):
+        sealed = self.sealed()
+        self.assertEqual((None, "regionOne"), self.reach().place(sealed, None))
+        self.assertEqual((None, "regionTwo"), self.reach().place(sealed, "regionTwo"))
+        self.assertIsNone(self.reach().target(sealed))
+        self.assertEqual(
+            [], plan_actions.List(cloud=sealed).run(self.cloud.context(user_name=USER))
+        )
+
+    @ddt.data({"project_id": "another"}, {"project_id": None}, {"auth_url": "http://x.test/v3"})
+    def test_another_project_or_keystone_is_another_cloud(self, changed):
+        sealed = self.sealed(**changed)
+        self.assertEqual((sealed, None), self.reach().place(sealed, None))
+        self.assertIsNotNone(self.reach().target(sealed))
+        error = plan_actions.List(cloud=sealed).run(self.cloud.context(user_name=USER)).error
+        self.assertEqual("TargetNotAllowed", error["type"])

@@ -149,7 +149,7 @@ class Request:
         self.execution = context.execution
         self.user = str(context.security.user_name or "unknown")
         self.clouds = clouds.Clouds(context.security, context.execution, deadline)
-        self._place = (cloud, action_region)
+        self._inputs = (cloud, action_region)
 
     @property
     def home(self) -> clouds.Cloud:
@@ -157,18 +157,23 @@ class Request:
         return self.clouds.home
 
     @functools.cached_property
+    def place(self) -> tuple[str | None, str | None]:
+        """Cloud and region that the call names, each or both None."""
+        return self.clouds.place(*self._inputs)
+
+    @functools.cached_property
     def cloud(self) -> clouds.Cloud:
         """The cloud and region that the inputs name, where no plan says more."""
-        return self.clouds.open(*self._place)
+        return self.clouds.open(*self.place)
 
     @functools.cached_property
     def plans(self) -> plans.Plans:
         """The plans that this request is about."""
-        return plans.Plans(self.clouds, *self._place)
+        return plans.Plans(self.clouds, *self.place)
 
     def cloud_of_stack(self, stack: str) -> clouds.Cloud:
         """Return where a stack is: where its plan is, if it is a plan's and no input says."""
-        if self._place == (None, None) and not self.clouds.target(None):
+        if self.place == (None, None) and not self.clouds.target(None):
             with contextlib.suppress(exceptions.PlanNameInvalid):
                 return self.plans.open(stack).cloud
         return self.cloud

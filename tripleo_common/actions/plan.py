@@ -119,8 +119,7 @@ class AddPlacement(base.ChangeAction):
         committed, place = placing.add(
             request.plans,
             self.container,
-            self.cloud,
-            self.action_region,
+            *request.place,
             self.change(request),
             sync=self.sync,
         )
@@ -141,8 +140,7 @@ class RemovePlacement(base.ChangeAction):
         return placing.remove(
             request.plans,
             self.container,
-            self.cloud,
-            self.action_region,
+            *request.place,
             self.change(request),
             force=self.force,
         ).to_dict()
@@ -175,8 +173,8 @@ class StartSync(base.Action):
             "tripleo.plan_management.v1.sync_plan",
             workflow_input={
                 "container": request.plans.open(self.container, anywhere=True).plan,
-                "action_region": self.action_region,
-                "cloud": self.cloud,
+                "action_region": request.place[1],
+                "cloud": request.place[0],
             },
             description=f"Files of plan {self.container}",
         )

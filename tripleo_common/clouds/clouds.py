@@ -7,7 +7,7 @@ import json
 from typing import Any, TypeVar
 
 from tripleo_common import config, exceptions, memory
-from tripleo_common.clouds import certificates, sessions, targets
+from tripleo_common.clouds import auth_urls, certificates, sessions, targets
 from tripleo_common.clouds import deadline as deadlines
 from tripleo_common.clouds.cloud import Cloud, Home
 
@@ -121,12 +121,28 @@ class Clouds:
         wanted = (action_region, self.requested_region, config.options().region)
         return self._keep(Cloud(None, session, limit, config.options().interface, *wanted))
 
+    def place(self, cloud: str | None, action_region: str | None) -> tuple[str | None, str | None]:
+        """Return cloud and region that a call names, where its target is the own cloud.
+
+        :param cloud: the input ``cloud``, and ``action_region`` likewise.
+        :returns: the inputs; with such a target no cloud, and the target's region if no other is
+            given.
+        """
+        given = self._given(cloud)
+        if given is None or not self._is_own(given):
+            return cloud, action_region
+        return None, given.region if action_region is None else action_region
+
     def target(self, cloud: str | None) -> targets.Target | None:
-        """Return the target that calls go to, if they go to one.
+        """Return the target that calls go to, if they go to one other than the own cloud.
 
         :param cloud: the input ``cloud``. A request that runs an action directly has its target
             in there; a workflow's is kept with its execution, and holds where no cloud is named.
         """
+        given = self._given(cloud)
+        return None if given is None or self._is_own(given) else given
+
+    def _given(self, cloud: str | None) -> targets.Target | None:
         if cloud is not None:
             if not cloud.startswith(targets.PREFIX):
                 return None
@@ -148,6 +164,15 @@ class Clouds:
                 f"{target.auth_url} that the request gives. Describe that cloud in the "
                 "executors' clouds.yaml and name it with the input cloud, without a target."
             )
+
+    def _is_own(self, target: targets.Target) -> bool:
+        """Tell whether a target is the project and the Keystone that the request came through."""
+        try:
+            own = auth_urls.normalize(self._security.auth_uri, "auth_uri")
+        except exceptions.TargetInvalid:
+            return False
+        project = self._security.project_id
+        return (target.auth_url, target.project_id) == (own, project) and project is not None
 
     def _open_target(
         self, target: targets.Target, action_region: str | None, limit: deadlines.Deadline

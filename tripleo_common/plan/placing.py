@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from tripleo_common import clouds, exceptions
@@ -75,25 +76,23 @@ def remove(
         committed; or it is the only one.
     :raises ServiceUnavailable: it does not answer, so nobody knows whether a stack is there.
     """
-    found = plans.variables(plan)
-    listed = placements.listed(found)
-    if not listed:
-        raise exceptions.PlacementInUse(plan, placements.name_of(cloud, region), _ONLY)
-    place = placements.choose(plan, listed, cloud, region, None)
-    stale = placements.stale(found)
-    rest = [other for other in listed if not other.is_at(place)]
-    if not rest:
-        raise exceptions.PlacementInUse(plan, place.name, _ONLY)
-    keeper = next((other for other in rest if other.name not in stale), None)
-    if keeper is None:
-        raise exceptions.PlacementInUse(
-            plan, place.name, "all others are stale. Bring them up first (tripleo.plan.sync)."
-        )
-    target = plans.open_at(plan, keeper)
+    # There must be such a plan to be locked.
+    plans.variables(plan)
     with lock.hold(plans.home, plan, change) as held:
+        # Others may have added and removed placements while this one waited.
+        found = plans.variables(plan)
+        listed, stale = placements.listed(found), placements.stale(found)
+        # Mistral may deliver an action twice.
+        if listed and change.request and found.get("request") == change.request:
+            return plans.change_held(plans.open_any(plan), change, held, lambda _: None)
+        if not listed:
+            raise exceptions.PlacementInUse(plan, placements.name_of(cloud, region), _ONLY)
+        place = placements.choose(plan, listed, cloud, region, None)
+        target = plans.open_at(plan, _keeper(plan, place, listed, stale))
         try:
             site = plans.open_site(plan, place)
             _check_unused(plans, site, is_stale=place.name in stale)
+        # Whatever shows that the place does not answer; anything else is raised.
         except Exception as error:
             known = clouds.translate(error, {})
             if not (force and isinstance(known, _SILENT)):
@@ -123,6 +122,24 @@ _SILENT = (
     exceptions.DeadlineExceeded,
 )
 """How a place that is gone for good shows itself."""
+
+
+def _keeper(
+    plan: str, place: Placement, listed: list[Placement], stale: Mapping[str, int]
+) -> Placement:
+    """Return a placement that has the plan when another one is gone.
+
+    :raises PlacementInUse: there is none.
+    """
+    rest = [other for other in listed if not other.is_at(place)]
+    if not rest:
+        raise exceptions.PlacementInUse(plan, place.name, _ONLY)
+    keeper = next((other for other in rest if other.name not in stale), None)
+    if keeper is None:
+        raise exceptions.PlacementInUse(
+            plan, place.name, "all others are stale. Bring them up first (tripleo.plan.sync)."
+        )
+    return keeper
 
 
 def _check_unused(plans: Plans, site: Site, *, is_stale: bool) -> None:

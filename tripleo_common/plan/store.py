@@ -438,9 +438,9 @@ class Store:
         if stale:
             name = self.site.placement.name
             if name in stale:
-                raise exceptions.PlacementStale(
-                    self.plan, name, stale[name], int(stored.get("revision") or 0)
-                )
+                revision = stored.get("revision")
+                current = revision if type(revision) is int else 0
+                raise exceptions.PlacementStale(self.plan, name, stale[name], current)
 
     def _position(self, stored: Mapping[str, Any], look: container.Look) -> tuple[int, str | None]:
         """Return number and files of the revision that an environment is or was."""
