@@ -1,9 +1,12 @@
-"""A WSGI gate in front of Mistral's API: target clouds that requests give (``X-Target-*``).
+"""A WSGI gate in front of Mistral's API: target clouds that requests give, and secrets of inputs.
 
-Mistral never sees such a header. By itself it would put the target's project and user in the place
-of the caller's, so that a header decides whose executions one sees; it loses the target when an
-action is completed by another request, run again, or resumed; and it knows no certificates. The
-gate checks the headers, takes them off, and binds the target, encrypted, to what is started.
+Mistral never sees a header ``X-Target-*``. By itself it would put the target's project and user in
+the place of the caller's, so that a header decides whose executions one sees; it loses the target
+when an action is completed by another request, run again, or resumed; and it knows no certificates.
+The gate checks the headers, takes them off, and binds the target, encrypted, to what is started.
+
+Nor does it see an input that can hold secrets (:data:`tripleo_common.sealed.INPUTS`), for it stores
+and logs all inputs. The gate seals them.
 
 :class:`Gate` wraps any application that is Mistral's API; :func:`application` makes the whole for a
 server such as gunicorn or uWSGI. Importing this module does not import Mistral.
@@ -20,7 +23,7 @@ import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tripleo_common import config, exceptions
+from tripleo_common import config, exceptions, sealed
 from tripleo_common.clouds import targets
 
 if TYPE_CHECKING:
@@ -50,6 +53,35 @@ _RUNNING = {
     "event_triggers": _TRIGGER,
 }
 """Resources that run something, and why a request that changes one takes no target."""
+
+_INPUTS = {
+    _STARTED: "input",
+    _ACTIONS: "input",
+    "cron_triggers": "workflow_input",
+    "event_triggers": "workflow_input",
+}
+"""Resources of which a request can give inputs, and the attribute that holds these."""
+
+_JSON = ("application/json", "text/javascript", "application/javascript")
+"""Types of a body that Mistral reads as JSON."""
+
+_SUSPECT = re.compile("|".join([*sorted(sealed.NAMES), r"\\u"]).encode("ascii"))
+"""What the JSON of an input that can hold secrets has: its name, or characters that are escaped."""
+
+_WORKFLOW = {
+    "workflow_id": ("workflows", "name"),
+    "source_execution_id": (_STARTED, "workflow_name"),
+    "workflow_name": ("workflows", "name"),
+}
+"""Attributes that tell which workflow a request is about; the first one that is given counts.
+
+If it is an id: the resource that knows the workflow's name, and the attribute that this is there.
+"""
+
+_OBJECT = (
+    "A list of nodes can be put into a Swift object: nodes_json is then a mapping with the texts "
+    "container and object."
+)
 
 _UUID = re.compile(r"[0-9A-Fa-f-]{32,36}")
 
@@ -95,7 +127,7 @@ def _refusal(status: int, sentence: str) -> _Answer:
     """Return an answer that looks like Mistral's own refusals."""
     # What a client sent can be in the sentence, and must not end a header.
     shown = "".join(one if one.isascii() and one.isprintable() else "?" for one in sentence)
-    LOG.info("Refused a request with a target cloud (HTTP %s): %s", status, shown)
+    LOG.info("Refused a request (HTTP %s): %s", status, shown)
     fault = {"faultcode": "Client", "faultstring": shown, "debuginfo": None}
     body = json.dumps(fault).encode("ascii")
     headers = [
@@ -107,21 +139,26 @@ def _refusal(status: int, sentence: str) -> _Answer:
     return _Answer(f"{status} {http.HTTPStatus(status).phrase}", headers, body)
 
 
+class _Body(io.BytesIO):
+    """A request's body that the gate has read, or made."""
+
+
 class Gate:
-    """Takes target clouds off requests and binds them to what is started."""
+    """Takes target clouds off requests, binds them to what is started, and seals its secrets."""
 
     def __init__(self, application: WSGIApplication) -> None:
         """Stand in front of Mistral's API, including its authentication."""
         self._application = application
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Hand a request on, changed if it gives a target, or refuse it."""
+        """Hand a request on, changed if it gives a target or secrets, or refuse it."""
         headers = {_header(key): environ[key] for key in environ if key.startswith(_PREFIX)}
         if headers:
             environ = {key: environ[key] for key in environ if not key.startswith(_PREFIX)}
         try:
             if not self._take(environ, headers):
                 self._check_copy(environ)
+            self._seal(environ)
         except _Answer as answer:
             return answer.send(start_response, environ["REQUEST_METHOD"])
         return self._application(environ, start_response)
@@ -134,16 +171,9 @@ class Gate:
         :raises _Answer: it does.
         """
         path = _segments(environ)
-        length = environ.get("CONTENT_LENGTH", "")
         if environ["REQUEST_METHOD"].upper() != "POST" or path[-2:] != ["v2", _STARTED]:
             return
-        if not (length.isascii() and length.isdigit() and 0 < len(length) <= 9):
-            return
-        if int(length) > _BODY_BYTES:
-            return
-        content = _exactly(environ["wsgi.input"], int(length))
-        environ["wsgi.input"] = io.BytesIO(content)
-        source = _mapping(content).get("source_execution_id")
+        source = _mapping(_buffered(environ)).get("source_execution_id")
         # What is wrong with it, Mistral tells.
         if not isinstance(source, str) or not _UUID.fullmatch(source):
             return
@@ -156,6 +186,43 @@ class Gate:
                 "not get. Give the target again (headers X-Target-*, options --os-target-*), or "
                 "start the workflow anew.",
             )
+
+    def _seal(self, environ: WSGIEnvironment) -> None:
+        """Seal the inputs of a request that can hold secrets.
+
+        :param environ: of the request; it is changed.
+        :raises _Answer: they cannot be sealed.
+        """
+        path = _segments(environ)
+        # The resource itself, or one of its members.
+        places = [at for at in (-1, -2) if path[at - 1 : at] == ["v2"] and path[at] in _INPUTS]
+        if environ["REQUEST_METHOD"].upper() not in ("POST", "PUT") or not places:
+            return
+        resource, api = path[places[0]], "/" + "/".join(path[: places[0]])
+        if _SUSPECT.search(environ.get("QUERY_STRING", "").encode("utf-8", "replace")):
+            raise _refusal(400, "Inputs must be in the request's body, which must be JSON.")
+        content = _buffered(environ)
+        if not _SUSPECT.search(content):
+            return
+        if _kind(environ) not in _JSON:
+            raise _refusal(415, "A request with inputs must have JSON as its body.")
+        # What is wrong with it, Mistral tells.
+        body = _mapping(content)
+        # Not what is wrong with the inputs: it would repeat them.
+        as_given, inputs = _object(body, _INPUTS[resource])
+        name, place = _started(body, resource)
+        if place is None and not _secrets(inputs, name):
+            return
+        _, project, answer = self._caller(environ, api, *(place or _ANYTHING)[:2])
+        if place is not None:
+            name = _mapping(answer.body).get(place[2])
+        secrets = _secrets(inputs, name)
+        if not secrets:
+            return
+        for secret in secrets:
+            inputs[secret] = _sealed(inputs[secret], project, secret)
+        body[_INPUTS[resource]] = as_given(inputs)
+        _replace(environ, body)
 
     def _take(self, environ: WSGIEnvironment, headers: dict[str, str]) -> bool:
         """Check the target that headers give, and bind it to what the request starts.
@@ -196,9 +263,7 @@ class Gate:
         body = _read(environ)
         change = self._change_execution if path[-1] == _STARTED else self._change_action
         change(environ, body, target, "/" + "/".join(path[:-1]))
-        content = json.dumps(body).encode("ascii")
-        environ["wsgi.input"] = io.BytesIO(content)
-        environ["CONTENT_LENGTH"] = str(len(content))
+        _replace(environ, body)
 
     def _change_execution(
         self, environ: WSGIEnvironment, body: dict[str, Any], target: targets.Target, api: str
@@ -267,8 +332,8 @@ class Gate:
         if status != "Confirmed" or not user or not project:
             raise _refusal(
                 403,
-                "A target cloud can only be given with a token of this cloud's Keystone that "
-                "belongs to a user and is for a project.",
+                "A target cloud, and an input that can hold secrets, can only be given with a "
+                "token of this cloud's Keystone that belongs to a user and is for a project.",
             )
         return user, project, answer
 
@@ -342,29 +407,128 @@ def _mapping(content: object) -> dict[str, Any]:
 
 
 def _read(environ: WSGIEnvironment) -> dict[str, Any]:
-    """Return a request's body.
+    """Return the body of a request with a target.
 
     :raises _Answer: it is no JSON object, or too large.
     """
-    kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    if _kind(environ) != "application/json":
         raise _refusal(415, "A request with a target cloud must have JSON as its body.")
-    length = environ.get("CONTENT_LENGTH", "")
-    if not length or environ.get("HTTP_TRANSFER_ENCODING"):
+    if not (environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")):
         raise _refusal(411, "A request with a target cloud must have the header Content-Length.")
-    if not (length.isascii() and length.isdigit()):
-        raise _refusal(400, "The header Content-Length must be a number.")
-    if len(length) > 9 or int(length) > _BODY_BYTES:
-        raise _refusal(
-            413, f"The body of a request with a target cloud has at most {_BODY_BYTES} bytes."
-        )
-    content = _exactly(environ["wsgi.input"], int(length))
-    if len(content) != int(length):
-        raise _refusal(400, "The request's body ended before the length that its header tells.")
-    body = _json(content, "The request's body")
+    body = _json(_buffered(environ), "The request's body")
     if not isinstance(body, dict):
         raise _refusal(400, "The request's body must be a JSON object.")
     return body
+
+
+def _kind(environ: WSGIEnvironment) -> str:
+    """Return the type of a request's body, such as ``application/json``."""
+    return str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
+
+
+def _buffered(environ: WSGIEnvironment) -> bytes:
+    """Return a request's body, which can be read again then.
+
+    :param environ: of the request; it is changed.
+    :raises _Answer: it is too large, or not there as its headers tell.
+    """
+    if isinstance(environ["wsgi.input"], _Body):
+        return environ["wsgi.input"].getvalue()
+    chunked = environ.get("HTTP_TRANSFER_ENCODING")
+    if chunked and not environ.get("wsgi.input_terminated"):
+        raise _refusal(411, "The request must have the header Content-Length.")
+    length = 0 if chunked else _length(environ)
+    if not chunked and not length:
+        return b""
+    try:
+        content = _exactly(environ["wsgi.input"], length or _BODY_BYTES + 1)
+    except (OSError, ValueError):
+        raise _refusal(400, "The request's body cannot be read.") from None
+    if len(content) > _BODY_BYTES:
+        raise _too_large()
+    if len(content) < length:
+        raise _refusal(400, "The request's body ended before the length that its header tells.")
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    _put(environ, content)
+    return content
+
+
+def _length(environ: WSGIEnvironment) -> int:
+    """Return how many bytes a request's body has, as its header tells; 0 without that.
+
+    :raises _Answer: that is no number, or too large a one.
+    """
+    text = environ.get("CONTENT_LENGTH") or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise _refusal(400, "The header Content-Length must be a number.")
+    if len(text) > 9 or int(text) > _BODY_BYTES:
+        raise _too_large()
+    return int(text)
+
+
+def _too_large() -> _Answer:
+    return _refusal(
+        413,
+        f"The body of a request that starts something has at most {_BODY_BYTES} bytes. {_OBJECT}",
+    )
+
+
+def _replace(environ: WSGIEnvironment, body: dict[str, Any]) -> None:
+    """Give a request another body."""
+    _put(environ, json.dumps(body).encode("ascii"))
+
+
+def _put(environ: WSGIEnvironment, content: bytes) -> None:
+    environ["wsgi.input"] = _Body(content)
+    environ["CONTENT_LENGTH"] = str(len(content))
+
+
+def _started(body: dict[str, Any], resource: str) -> tuple[object, tuple[str, str, str] | None]:
+    """Return the name of the action or workflow that a request is about, or where to ask for it.
+
+    :param body: of the request.
+    :param resource: that it goes to.
+    :returns: the name; and, if it is an id, path and query of a look, and the attribute of the
+        answer that has the name.
+    """
+    if resource == _ACTIONS:
+        return body.get("name"), None
+    attribute = next((one for one in _WORKFLOW if body.get(one)), "workflow_id")
+    name = body.get(attribute)
+    if not isinstance(name, str) or not _UUID.fullmatch(name):
+        return name, None
+    where, field = _WORKFLOW[attribute]
+    return None, (f"{where}/{name}", f"fields={field}", field)
+
+
+def _secrets(inputs: dict[str, Any], started: object) -> list[str]:
+    """Return the names of the inputs to be sealed.
+
+    :param started: name of an action or workflow; anything else if it is not known.
+    """
+    known = sealed.inputs_of(started if isinstance(started, str) else None)
+    return [name for name in known if sealed.is_secret(name, inputs.get(name))]
+
+
+def _sealed(value: Any, project: str, name: str) -> str:
+    """Return the value of an input as a text that only executors can read.
+
+    :raises _Answer: it cannot be sealed.
+    """
+    try:
+        return sealed.seal(value, project=project, name=name)
+    except exceptions.EncryptionKeyMissing as error:
+        # The sentence names files of this machine.
+        LOG.error("The input %s cannot be accepted: %s", name, error.message)
+        sentence = (
+            f"This service has no key to keep the input {name} secret with; it needs a file of "
+            "keys (option encryption_keys_file of the group [tripleo])."
+        )
+        if name in sealed.REFERABLE:
+            sentence = f"{sentence} {_OBJECT}"
+        raise _refusal(503, sentence) from error
+    except exceptions.TripleOError as error:
+        raise _refusal(400, error.message) from error
 
 
 def _exactly(stream: Any, length: int) -> bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import os
 import stat
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import fernet
 from cryptography.hazmat.primitives import hashes
@@ -18,6 +19,20 @@ _PREFIX = "encrypted:"
 
 _KEYS_FILE_BYTES = 64 * 1024
 _KEY_BYTES = 32
+
+_MARKS = b"tripleo mark"
+"""Keeps the keys of marks apart from those of every purpose."""
+
+
+class _Key(NamedTuple):
+    """What a line of the file of keys is used for.
+
+    :ivar fernet: encrypts and decrypts.
+    :ivar marking: key of marks; it opens nothing.
+    """
+
+    fernet: fernet.Fernet
+    marking: bytes
 
 
 class Vault:
@@ -36,7 +51,7 @@ class Vault:
         self._path = path
         self._purpose = purpose
         self._seen: tuple[int, ...] | None = None
-        self._known: list[fernet.Fernet] = []
+        self._known: list[_Key] = []
 
     @classmethod
     def from_options(cls, purpose: str = "") -> Vault:
@@ -50,8 +65,14 @@ class Vault:
         :raises EncryptionKeyMissing: there is no usable file of keys.
         :raises InputInvalid: the value cannot be JSON.
         """
-        token = self._keys()[0].encrypt(to_json(value, "secret"))
-        return _PREFIX + token.decode("ascii")
+        return self.encrypt_bytes(to_json(value, "secret"))
+
+    def encrypt_bytes(self, plain: bytes) -> str:
+        """Return ``encrypted:`` and a token that holds the bytes.
+
+        :raises EncryptionKeyMissing: there is no usable file of keys.
+        """
+        return _PREFIX + self._keys()[0].fernet.encrypt(plain).decode("ascii")
 
     def decrypt(self, text: str, name: str) -> Any:
         """Return the value that was encrypted.
@@ -61,7 +82,7 @@ class Vault:
         :raises EncryptionKeyMissing: there is no usable file of keys.
         :raises SecretUnreadable: none of the keys opens it, or it is something else.
         """
-        return from_json(self._open(text, name), name)
+        return from_json(self.decrypt_bytes(text, name), name)
 
     def renew(self, text: str, name: str) -> str:
         """Return the text itself if the newest key made it, else the value encrypted with that.
@@ -69,18 +90,44 @@ class Vault:
         :raises EncryptionKeyMissing: there is no usable file of keys.
         :raises SecretUnreadable: none of the keys opens it, or it is something else.
         """
-        plain = self._open(text, name)
-        newest = self._keys()[0]
+        plain = self.decrypt_bytes(text, name)
         try:
-            newest.decrypt(_token(text, name))
+            self._keys()[0].fernet.decrypt(_token(text, name))
         except fernet.InvalidToken:
-            return _PREFIX + newest.encrypt(plain).decode("ascii")
+            return self.encrypt_bytes(plain)
         return text
 
-    def _open(self, text: str, name: str) -> bytes:
+    def mark(self, value: Any) -> str:
+        """Return the mark of a value, which tells later whether that has changed: 64 hex digits.
+
+        Nothing of the value can be had from it without the keys. Equal values have equal marks, so
+        the value should say what it belongs to where others are not to see that two are equal.
+
+        :param value: anything that JSON can hold; the order of a mapping does not matter.
+        :raises EncryptionKeyMissing: there is no usable file of keys.
+        :raises InputInvalid: the value cannot be JSON.
+        """
+        return _mark(self._keys()[0], value)
+
+    def is_mark(self, mark: object, value: Any) -> bool:
+        """Tell whether something is the mark of a value, made with any of the keys.
+
+        :raises EncryptionKeyMissing: there is no usable file of keys.
+        :raises InputInvalid: the value cannot be JSON.
+        """
+        if not isinstance(mark, str) or not mark.isascii():
+            return False
+        return any(hmac.compare_digest(_mark(key, value), mark) for key in self._keys())
+
+    def decrypt_bytes(self, text: str, name: str) -> bytes:
+        """Return the bytes that were encrypted; see :meth:`decrypt`.
+
+        :raises EncryptionKeyMissing: there is no usable file of keys.
+        :raises SecretUnreadable: none of the keys opens it.
+        """
         token = _token(text, name)
         try:
-            return fernet.MultiFernet(self._keys()).decrypt(token)
+            return fernet.MultiFernet(key.fernet for key in self._keys()).decrypt(token)
         except fernet.InvalidToken:
             raise exceptions.SecretUnreadable(
                 name,
@@ -88,7 +135,7 @@ class Vault:
                 "encryption_keys_file of the group [tripleo], on every executor).",
             ) from None
 
-    def _keys(self) -> list[fernet.Fernet]:
+    def _keys(self) -> list[_Key]:
         """Return the keys, the newest first; at least one."""
         if not self._path:
             raise exceptions.EncryptionKeyMissing("no file of keys is configured")
@@ -120,7 +167,7 @@ class Vault:
                 f"{self._path} is too large to be a file of keys ({status.st_size} bytes)"
             )
 
-    def _parse(self, content: bytes) -> list[fernet.Fernet]:
+    def _parse(self, content: bytes) -> list[_Key]:
         keys = []
         for number, line in enumerate(content.splitlines(), 1):
             text = line.strip()
@@ -128,7 +175,9 @@ class Vault:
                 continue
             try:
                 key = fernet.Fernet(text)
-                keys.append(fernet.Fernet(self._derived(text)) if self._purpose else key)
+                if self._purpose:
+                    key = fernet.Fernet(base64.urlsafe_b64encode(_derived(text, self._purpose)))
+                keys.append(_Key(key, _derived(text, self._purpose, _MARKS)))
             except ValueError:
                 # Not passed over: it may be the newest, and secrets that were encrypted with
                 # an older key instead would seem to be rotated.
@@ -139,16 +188,20 @@ class Vault:
             raise exceptions.EncryptionKeyMissing(f"the file of keys {self._path} has no key")
         return keys
 
-    def _derived(self, key: bytes) -> bytes:
-        own = hkdf.HKDF(
-            hashes.SHA256(), length=_KEY_BYTES, salt=None, info=self._purpose.encode()
-        ).derive(base64.urlsafe_b64decode(key))
-        return base64.urlsafe_b64encode(own)
-
 
 def _open_at_once(path: str, flags: int) -> int:
     # A pipe must not make us wait for a writer.
     return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _derived(key: bytes, purpose: str, salt: bytes | None = None) -> bytes:
+    """Return a key for one purpose alone, made of a Fernet key."""
+    derivation = hkdf.HKDF(hashes.SHA256(), length=_KEY_BYTES, salt=salt, info=purpose.encode())
+    return derivation.derive(base64.urlsafe_b64decode(key))
+
+
+def _mark(key: _Key, value: Any) -> str:
+    return hmac.digest(key.marking, to_json(value, "secret", ordered=True), "sha256").hex()
 
 
 def is_encrypted(value: object) -> bool:
@@ -164,17 +217,19 @@ def _token(text: object, name: str) -> bytes:
     return text.removeprefix(_PREFIX).encode("ascii", "replace")
 
 
-def to_json(value: Any, name: str) -> bytes:
+def to_json(value: Any, name: str, *, ordered: bool = False) -> bytes:
     """Return a value as JSON.
 
+    :param ordered: mappings that are equal become equal JSON.
     :raises InputInvalid: JSON cannot hold it.
     """
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False, sort_keys=ordered)
     except (TypeError, ValueError, RecursionError):
         raise exceptions.InputInvalid(
             name, "must consist of mappings, lists, texts, numbers and booleans alone."
         ) from None
+    return text.encode("ascii")
 
 
 def from_json(plain: bytes, name: str) -> Any:

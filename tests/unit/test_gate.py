@@ -12,7 +12,7 @@ from oslo_config import cfg
 from requests_mock.contrib import fixture as requests_mock_fixture
 
 from tests.unit import base, test_certificates
-from tripleo_common import gate
+from tripleo_common import gate, sealed
 from tripleo_common.clouds import targets
 
 EDGE = "http://edge.test:5000/v3"
@@ -21,6 +21,10 @@ TOKEN = "canary-caller-20c4"
 EXISTING = "5f4b6a3e-8f0b-4b6e-9d1a-0c8b2f6b7a10"
 SOURCE = "5f9b1f0a-6f0c-4f39-8f0e-3a4b1c2d5e6f"
 NEW = "0d9d1c5e-6f0a-4c36-8f0e-6b8f5d2f9e77"
+CANARY = "canary-bmc-91ce"
+NODES = [{"pm_addr": "192.0.2.1", "pm_password": CANARY}]
+REGISTER = "tripleo.baremetal.v1.register_or_update"
+UPDATE = "tripleo.parameters.update"
 TARGET = {"X-Target-Auth-Uri": EDGE, "X-Target-Auth-Token": TARGET_TOKEN}
 
 FORGED = {
@@ -38,6 +42,7 @@ class Mistral:
     :ivar authentication: as configured: ``keystone``, ``None``, or ``down``.
     :ivar requests: ``(method, path, environ, body)`` of each.
     :ivar params: id of an execution to what it was started with.
+    :ivar workflows: id of a workflow, or of an execution, to the workflow's name.
     :ivar closed: how many answers have been closed.
     """
 
@@ -47,6 +52,7 @@ class Mistral:
         self.forbids_looks = False
         self.requests = []
         self.params = {}
+        self.workflows = {}
         self.closed = 0
 
     def __call__(self, environ, start_response):
@@ -55,10 +61,20 @@ class Mistral:
         self.requests.append((method, path, dict(environ), body))
         status = self._authenticate(environ) or self._status(method, path)
         start_response(status, [("Content-Type", "application/json"), ("X-From", "mistral")])
-        started = self.params.get(path.rpartition("/")[2])
-        if method == "GET" and started is not None:
-            return Parts(self, [json.dumps({"params": started}).encode()])
+        answer = self._fields(path, environ["QUERY_STRING"])
+        if method == "GET" and answer:
+            return Parts(self, [json.dumps(answer).encode()])
         return Parts(self, [b"{}", status.encode()])
+
+    def _fields(self, path, query):
+        above, _, identifier = path.rpartition("/")
+        known = {
+            ("executions", "fields=params"): self.params,
+            ("executions", "fields=workflow_name"): self.workflows,
+            ("workflows", "fields=name"): self.workflows,
+        }.get((above.rpartition("/")[2], query), {})
+        found = known.get(identifier)
+        return {} if found is None else {query.removeprefix("fields="): found}
 
     def _authenticate(self, environ):
         if self.authentication is None:
@@ -567,6 +583,391 @@ class Refusals(TestCase):
     def test_refusal_is_logged(self):
         self.refused(400, "POST", "/v2/executions", b"garbage")
         self.assertIn("HTTP 400", self.log.output)
+
+
+@ddt.ddt
+class Secrets(TestCase):
+    """Inputs that can hold secrets."""
+
+    def given(self, path, body, attribute="input", **more):
+        """Start something without a target; return the inputs that Mistral got."""
+        return self.start(path, body, **{"headers": {}, **more})[attribute]
+
+    def handed_on(self, path, body, **more):
+        """Make a request that must be handed on as it is."""
+        self.mistral.requests.clear()
+        content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        answer = self.request("POST", path, content, {}, **more)
+        self.assertEqual(201, answer.status, answer.body)
+        self.assertEqual([content], [sent for _, sent in self.started()])
+
+    def opened(self, inputs, name="nodes_json", project="p1"):
+        self.assertNotIn(CANARY, json.dumps(inputs) + self.log.output)
+        return sealed.open_(inputs[name], project=project, name=name)
+
+    @ddt.data("/v2/executions", "/v2/executions/", "/api/v2//executions")
+    def test_input_of_a_workflow(self, path):
+        body = {"workflow_name": REGISTER, "input": {"nodes_json": NODES, "remove": False}}
+        inputs = self.given(path, body)
+        self.assertEqual(NODES, self.opened(inputs))
+        self.assertEqual(({"nodes_json", "remove"}, False), (set(inputs), inputs["remove"]))
+
+    def test_rest_of_the_request_stays(self):
+        body = {"workflow_name": REGISTER, "input": {"nodes_json": NODES}, "description": "ü"}
+        got = self.start("/v2/executions", body, headers={})
+        self.assertEqual(set(body), set(got))
+        self.assertEqual((REGISTER, "ü"), (got["workflow_name"], got["description"]))
+
+    def test_input_of_an_action(self):
+        body = {"name": UPDATE, "input": {"parameters": {"A": CANARY}, "container": "a"}}
+        inputs = self.given("/v2/action_executions", body)
+        self.assertEqual({"A": CANARY}, self.opened(inputs, "parameters"))
+        self.assertEqual("a", inputs["container"])
+
+    def test_input_that_is_a_text_stays_one(self):
+        body = {"workflow_name": REGISTER, "input": json.dumps({"nodes_json": NODES})}
+        inputs = self.given("/v2/executions", body)
+        self.assertIsInstance(inputs, str)
+        self.assertEqual(NODES, self.opened(json.loads(inputs)))
+
+    @ddt.data(
+        b'{"workflow_name": "%s", "input": {"nodes_\\u006ason": "%s"}}',
+        b'{"workflow_name": "%s", "\\u0069nput": "{\\"nodes_json\\": \\"%s\\"}"}',
+        b'{"workflow_name": "%s", "input": "{\\"nodes_\\\\u006ason\\": \\"%s\\"}"}',
+        b'{"workflow_name": "%s", "input": {"nodes_json": "a", "nodes_json": "%s"}}',
+        b'{"workflow_name": "%s", "input": {"nodes_json": "a"}, "input": {"nodes_json": "%s"}}',
+    )
+    def test_spellings(self, body):
+        inputs = self.given("/v2/executions", body % (REGISTER.encode(), CANARY.encode()))
+        inputs = json.loads(inputs) if isinstance(inputs, str) else inputs
+        self.assertEqual(CANARY, self.opened(inputs))
+
+    def test_first_of_two_is_gone(self):
+        body = b'{"workflow_name": "%s", "input": {"nodes_json": "%s", "nodes_json": 5}}'
+        inputs = self.given("/v2/executions", body % (REGISTER.encode(), CANARY.encode()))
+        self.assertEqual(5, self.opened(inputs))
+
+    @ddt.data("application/json; charset=UTF-8", "text/javascript", "Application/JavaScript")
+    def test_types_that_mistral_reads_as_json(self, kind):
+        body = {"workflow_name": REGISTER, "input": {"nodes_json": NODES}}
+        self.assertEqual(NODES, self.opened(self.given("/v2/executions", body, CONTENT_TYPE=kind)))
+
+    @ddt.data("application/x-www-form-urlencoded", "multipart/form-data", "text/xml", "", None)
+    def test_types_that_are_no_json(self, kind):
+        body = f"wf_ex.input=nodes_json+{CANARY}".encode()
+        more = {"headers": {}, "CONTENT_TYPE": kind}
+        self.assertIn("JSON", self.refused(415, "POST", "/v2/executions", body, **more))
+        self.handed_on("/v2/executions", b"wf_ex.input=x", CONTENT_TYPE=kind)
+
+    def test_inputs_in_the_query(self):
+        more = {"headers": {}, "QUERY_STRING": f"wf_ex.input=nodes_json+{CANARY}"}
+        message = self.refused(400, "POST", "/v2/executions", {}, **more)
+        self.assertNotIn(CANARY, message + self.log.output)
+        answer = self.request("GET", "/v2/executions", None, **more)
+        self.assertEqual("mistral", answer.headers["X-From"])
+
+    @ddt.data(
+        {},
+        {"nodes_json": None},
+        {"nodes_json": {"container": "a", "object": "b"}},
+        {"kernel_name": "nodes_json"},
+        None,
+        "null",
+        " {}",
+    )
+    def test_nothing_to_seal(self, inputs):
+        body = {"workflow_name": REGISTER, "input": inputs}
+        self.handed_on("/v2/executions", body)
+        self.assertEqual(1, len(self.mistral.requests))
+
+    def test_sealed_text_of_the_client(self):
+        """It may come from an execution that the client has read."""
+        text = sealed.seal(NODES, project="p2", name="nodes_json")
+        body = {"workflow_name": REGISTER, "input": {"nodes_json": text}}
+        self.handed_on("/v2/executions", body)
+
+    @ddt.data("my.import", "openstack.heat.stacks_create")
+    def test_what_others_do_with_such_names_is_theirs(self, name):
+        for resource, attribute in (("executions", "workflow_name"), ("action_executions", "name")):
+            body = {attribute: name, "input": {"nodes_json": NODES, "parameters": {}}}
+            self.handed_on(f"/v2/{resource}", body)
+            self.assertEqual(1, len(self.mistral.requests))
+
+    def test_name_that_is_misspelled(self):
+        body = {"workflow_name": REGISTER[:-1], "input": {"nodes_json": NODES, "parameters": 1}}
+        inputs = self.given("/v2/executions", body)
+        self.assertEqual(NODES, self.opened(inputs))
+        self.assertEqual(1, inputs["parameters"])
+
+    def test_workflow_that_is_given_by_its_id(self):
+        body = {"workflow_id": NEW, "input": {"nodes_json": NODES}}
+        self.mistral.workflows[NEW] = REGISTER
+        self.assertEqual(NODES, self.opened(self.given("/v2/executions", body)))
+        self.assertEqual(f"/v2/workflows/{NEW}", self.mistral.requests[0][1])
+
+    def test_workflow_of_others_that_is_given_by_its_id(self):
+        self.mistral.workflows[NEW] = "my.import"
+        body = b'{ "workflow_id":"%s","input" : {"nodes_json":"%s"}}'
+        self.handed_on("/v2/executions", body % (NEW.encode(), CANARY.encode()))
+
+    def test_input_with_a_usual_name_of_a_workflow_that_is_given_by_its_id(self):
+        self.patch(sealed, "INPUTS", {"tripleo.own": ("parameters",)})
+        self.mistral.workflows[NEW] = "tripleo.own"
+        body = {"workflow_id": NEW, "input": {"parameters": {"A": CANARY}}}
+        inputs = self.given("/v2/executions", body)
+        self.assertEqual({"A": CANARY}, self.opened(inputs, "parameters"))
+
+    @ddt.data("workflow_id", "workflow_name", "source_execution_id")
+    def test_workflow_that_is_not_known(self, attribute):
+        body = {attribute: NEW, "input": {"nodes_json": NODES, "parameters": 1}}
+        inputs = self.given("/v2/executions", body)
+        self.assertEqual(NODES, self.opened(inputs))
+        self.assertEqual(1, inputs["parameters"])
+
+    @ddt.data([1], 5, {"a": 1}, True, None, "", "../tasks")
+    def test_name_that_is_none(self, name):
+        for attribute in ("workflow_id", "workflow_name", "source_execution_id", "id"):
+            self.mistral.requests.clear()
+            body = {attribute: name, "input": {"nodes_json": NODES}}
+            answer = self.request("POST", "/v2/executions", body, {})
+            self.assertEqual(201, answer.status, answer.body)
+            for path in {path for _, path, *_ in self.mistral.requests}:
+                self.assertIn(path, ("/v2/executions", "/v2/workflows"))
+
+    def test_inputs_of_a_copy(self):
+        self.mistral.workflows[SOURCE] = REGISTER
+        body = {"source_execution_id": SOURCE, "input": {"nodes_json": NODES}}
+        self.assertEqual(NODES, self.opened(self.given("/v2/executions", body)))
+
+    def test_workflow_of_the_source_counts_more_than_a_name(self):
+        self.mistral.workflows[SOURCE] = REGISTER
+        body = {
+            "workflow_name": "my.import",
+            "source_execution_id": SOURCE,
+            "input": {"nodes_json": NODES},
+        }
+        self.assertEqual(NODES, self.opened(self.given("/v2/executions", body)))
+
+    @ddt.data("cron_triggers", "event_triggers")
+    def test_inputs_of_triggers(self, resource):
+        self.mistral.workflows[NEW] = REGISTER
+        for name in ({"workflow_id": NEW}, {"workflow_name": REGISTER}):
+            self.mistral.requests.clear()
+            for given in ({"nodes_json": NODES}, json.dumps({"nodes_json": NODES})):
+                self.mistral.requests.clear()
+                body = {"name": "nightly", **name, "workflow_input": given}
+                inputs = self.given(f"/v2/{resource}", body, "workflow_input")
+                inputs = json.loads(inputs) if isinstance(inputs, str) else inputs
+                self.assertEqual(NODES, self.opened(inputs))
+
+    def test_new_inputs_of_a_trigger(self):
+        body = {"workflow_input": {"nodes_json": NODES}}
+        self.request("PUT", f"/v2/event_triggers/{NEW}", body, {})
+        ((_, content),) = self.started()
+        self.assertEqual(NODES, self.opened(json.loads(content)["workflow_input"]))
+
+    @ddt.data("/v2/environments", "/v2/workbooks", "/v2/tasks/x", "/v2", "/", "/executions")
+    def test_other_resources(self, path):
+        self.handed_on(path, {"input": {"nodes_json": NODES}, "name": REGISTER})
+        self.assertEqual(1, len(self.mistral.requests))
+
+    def test_resume_has_no_inputs(self):
+        body = json.dumps({"state": "RUNNING", "params": {"env": {"parameters": 1}}}).encode()
+        self.request("PUT", f"/v2/executions/{SOURCE}", body, {})
+        self.assertEqual([body], [content for _, content in self.started()])
+        self.assertEqual(1, len(self.mistral.requests))
+
+    def test_inputs_of_a_request_with_a_target(self):
+        body = {"workflow_name": REGISTER, "input": {"nodes_json": NODES}}
+        got = self.start("/v2/executions", body)
+        self.assertEqual(NODES, self.opened(got["input"]))
+        self.assertIn(targets.PARAM, got["params"])
+        self.mistral.requests.clear()
+        body = {"name": UPDATE, "input": json.dumps({"parameters": {"A": CANARY}})}
+        inputs = json.loads(self.start("/v2/action_executions", body)["input"])
+        self.assertEqual({"A": CANARY}, self.opened(inputs, "parameters"))
+        self.assertTrue(inputs["cloud"].startswith(targets.PREFIX))
+
+    def test_project_is_the_callers(self):
+        self.mistral.tokens[TOKEN] = ("admin", "p7")
+        body = {"workflow_name": REGISTER, "input": {"nodes_json": NODES}}
+        inputs = self.given("/v2/executions", body, headers=FORGED)
+        self.assertEqual(NODES, self.opened(inputs, project="p7"))
+
+    def test_caller_who_is_not_known(self):
+        body = {"workflow_name": REGISTER, "input": {"nodes_json": NODES}}
+        answer = self.request("POST", "/v2/executions", body, FORGED, HTTP_X_AUTH_TOKEN="wrong")
+        self.assertEqual((401, "mistral"), (answer.status, answer.headers["X-From"]))
+        self.mistral.tokens[TOKEN] = ("admin", None)
+        message = self.refused(403, "POST", "/v2/executions", body, headers=FORGED)
+        self.assertIn("project", message)
+
+    def test_without_keys(self):
+        self.set_options(encryption_keys_file="/canary/path")
+        body = {"workflow_name": REGISTER, "input": {"nodes_json": NODES}}
+        message = self.refused(503, "POST", "/v2/executions", body, headers={})
+        for word in ("nodes_json", "encryption_keys_file", "Swift object", "container"):
+            self.assertIn(word, message)
+        self.assertNotIn("/canary/path", message)
+        self.assertIn("/canary/path", self.log.output)
+        body = {"name": "tripleo.plan.export", "input": {"passphrase": CANARY}}
+        message = self.refused(503, "POST", "/v2/action_executions", body, headers={})
+        self.assertNotIn("Swift", message)
+        self.assertNotIn(CANARY, message + self.log.output)
+        reference = {"container": "lists", "object": "nodes.json"}
+        body = {"workflow_name": REGISTER, "input": {"nodes_json": reference}}
+        self.handed_on("/v2/executions", body)
+
+    @ddt.data(
+        b"garbage nodes_json",
+        b'{"workflow_name": "x", "input": {"nodes_json": "broken',
+        b'["nodes_json"]',
+        b'"nodes_json"',
+        b'\xff{"nodes_json": 1}',
+        b"nodes_json" + b"[" * 100000,
+        b'{"input": {"nodes_json": ' + b"1" * 5000 + b"}}",
+    )
+    def test_body_that_is_malformed_is_for_mistral_to_refuse(self, body):
+        self.handed_on("/v2/executions", body)
+
+    @ddt.data(
+        f'{{"nodes_json": "{CANARY}"',
+        [{"nodes_json": CANARY}],
+        json.dumps([{"nodes_json": CANARY}]),
+        f"nodes_json: {CANARY}",
+        "{" + CANARY + ": nodes_json" * 1000,
+    )
+    def test_inputs_that_are_malformed(self, inputs):
+        """Mistral would repeat them in its answer, and in its log if that is for debugging."""
+        for path, attribute in (("executions", "input"), ("cron_triggers", "workflow_input")):
+            body = {"workflow_name": REGISTER, attribute: inputs}
+            message = self.refused(400, "POST", f"/v2/{path}", body, headers={})
+            self.assertIn(attribute, message)
+            self.assertNotIn(CANARY, message + self.log.output)
+
+    def test_number_that_is_none(self):
+        body = b'{"workflow_name": "%s", "input": {"nodes_json": NaN}}' % REGISTER.encode()
+        message = self.refused(400, "POST", "/v2/executions", body, headers={})
+        self.assertIn("nodes_json", message)
+
+    def test_body_that_is_nested_as_deeply_as_can_be_read_or_written(self):
+        answers = set()
+        for depth in range(800, 1100, 10):
+            for text in (b'{"a":' * depth + b"1" + b"}" * depth, b"[" * depth + b"]" * depth):
+                for body in (
+                    b'{"workflow_name": "%s", "input": {"nodes_json": %s}}',
+                    b'{"workflow_name": "%s", "input": {"nodes_json": 1, "b": %s}}',
+                    b'{"workflow_name": "%s", "input": {"nodes_json": 1}, "params": %s}',
+                ):
+                    content = body % (REGISTER.encode(), text)
+                    answers.add(self.request("POST", "/v2/executions", content, {}).status)
+        self.assertEqual({201}, answers)
+
+
+@ddt.ddt
+class Bodies(TestCase):
+    """How a body without a target comes."""
+
+    BODY = json.dumps({"workflow_name": REGISTER, "input": {"nodes_json": NODES}}).encode()
+
+    def sealed(self):
+        ((environ, content),) = self.started()
+        self.assertEqual(str(len(content)), environ["CONTENT_LENGTH"])
+        self.assertNotIn("HTTP_TRANSFER_ENCODING", environ)
+        return sealed.is_sealed(json.loads(content)["input"]["nodes_json"])
+
+    @ddt.data(None, "5")
+    def test_chunks(self, length):
+        more = {
+            "HTTP_TRANSFER_ENCODING": "chunked",
+            "wsgi.input_terminated": True,
+            "wsgi.input": io.BytesIO(self.BODY),
+            "CONTENT_LENGTH": length,
+        }
+        self.request("POST", "/v2/executions", self.BODY, {}, **more)
+        self.assertTrue(self.sealed())
+
+    def test_chunks_that_do_not_end(self):
+        more = {"headers": {}, "HTTP_TRANSFER_ENCODING": "chunked"}
+        message = self.refused(411, "POST", "/v2/executions", self.BODY, **more)
+        self.assertIn("Content-Length", message)
+
+    def test_chunks_that_are_too_many(self):
+        class Endless:
+            def read(self, size):
+                return b" " * min(size, 2**20)
+
+        more = {
+            "headers": {},
+            "HTTP_TRANSFER_ENCODING": "chunked",
+            "wsgi.input_terminated": True,
+            "wsgi.input": Endless(),
+        }
+        message = self.refused(413, "POST", "/v2/executions", self.BODY, **more)
+        self.assertIn("Swift object", message)
+
+    @ddt.data(OSError, ValueError)
+    def test_chunks_that_are_broken(self, error):
+        class Broken:
+            def read(self, _size):
+                raise error("Bad chunked transfer size")
+
+        more = {
+            "headers": {},
+            "HTTP_TRANSFER_ENCODING": "chunked",
+            "wsgi.input_terminated": True,
+            "wsgi.input": Broken(),
+        }
+        self.refused(400, "POST", "/v2/executions", self.BODY, **more)
+
+    def test_chunks_of_a_copy_of_an_execution_with_a_target(self):
+        self.mistral.params[SOURCE] = {targets.PARAM: "sealed"}
+        body = json.dumps({"source_execution_id": SOURCE}).encode()
+        more = {
+            "headers": {},
+            "HTTP_TRANSFER_ENCODING": "chunked",
+            "wsgi.input_terminated": True,
+            "wsgi.input": io.BytesIO(body),
+        }
+        self.assertIn(SOURCE, self.refused(400, "POST", "/v2/executions", body, **more))
+
+    @ddt.data("executions", "action_executions", "cron_triggers")
+    def test_body_that_is_too_large(self, resource):
+        more = {"headers": {}, "CONTENT_LENGTH": str(8 * 2**20 + 1)}
+        message = self.refused(413, "POST", f"/v2/{resource}", self.BODY, **more)
+        self.assertIn("Swift object", message)
+        self.assertEqual(self.BODY[:2], self.environ["wsgi.input"].read(2))
+
+    def test_largest_body(self):
+        nodes = "ü" * (4 * 2**20 - 100)
+        body = {"workflow_name": REGISTER, "input": {"nodes_json": nodes}}
+        content = json.dumps(body, ensure_ascii=False).encode()
+        self.request("POST", "/v2/executions", content, {})
+        self.assertTrue(self.sealed())
+
+    @ddt.data("x", "-1", "+5", "5_0", "\xb2")
+    def test_length_that_is_none(self, length):
+        self.refused(400, "POST", "/v2/executions", self.BODY, headers={}, CONTENT_LENGTH=length)
+
+    def test_body_that_ends_early(self):
+        more = {"headers": {}, "wsgi.input": io.BytesIO(self.BODY), "CONTENT_LENGTH": "5000"}
+        self.assertIn("ended", self.refused(400, "POST", "/v2/executions", self.BODY, **more))
+
+    @ddt.data("executions", "action_executions", "cron_triggers", "event_triggers")
+    def test_no_body(self, resource):
+        for length in (None, "", "0"):
+            self.mistral.requests.clear()
+            stream = io.BytesIO()
+            more = {"CONTENT_LENGTH": length, "wsgi.input": stream}
+            self.request("POST", f"/v2/{resource}", b"", {}, **more)
+            ((environ, _),) = self.started()
+            self.assertIs(stream, environ["wsgi.input"])
+
+    def test_other_requests_are_not_read(self):
+        for method, path in (("POST", "/v2/workbooks"), ("GET", "/v2/executions")):
+            stream = io.BytesIO(self.BODY)
+            self.request(method, path, self.BODY, {}, **{"wsgi.input": stream})
+            self.assertIs(stream, self.mistral.requests[-1][2]["wsgi.input"])
 
 
 @ddt.ddt

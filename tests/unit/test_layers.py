@@ -8,7 +8,7 @@ from tests.unit import base
 
 ROOT = pathlib.Path(tripleo_common.__file__).parent
 
-GROUND = {"config", "exceptions", "memory", "vault"}
+GROUND = {"config", "exceptions", "memory", "sealed", "vault"}
 BELOW = {
     "actions": {"plan", "deployment", "baremetal", "validations", "clouds", *GROUND},
     "gate": {"clouds", *GROUND},
@@ -17,9 +17,10 @@ BELOW = {
     "validations": {"clouds", *GROUND},
     "plan": {"clouds", *GROUND},
     "clouds": GROUND,
-    # Its Mistral serves the gate.
-    "undercloud": {"gate", "config", "exceptions"},
+    # Its Mistral serves the gate, and stores nothing that this has sealed.
+    "undercloud": {"gate", "sealed", "config", "exceptions"},
     "expressions": {"config", "exceptions"},
+    "sealed": {"vault", "config", "exceptions"},
     "vault": {"config", "exceptions"},
     "memory": set(),
     "config": set(),
@@ -37,7 +38,7 @@ CLIENTS = {
     "openstack": {"clouds"},
     # Of plan only sources, which fetches from where a caller says; see the test below.
     "requests": {"clouds", "undercloud", "plan"},
-    "swiftclient": {"clouds", "plan"},
+    "swiftclient": {"clouds", "plan", "baremetal"},
 }
 """Client library to the packages that may know it."""
 

@@ -1,10 +1,13 @@
 import base64
+import hmac
 import json
 import os
 import traceback
 
 import ddt
 from cryptography import fernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf import hkdf
 
 from tests.unit import base
 from tripleo_common import exceptions
@@ -39,6 +42,8 @@ class WithKeys(base.TestCase):
             lambda: self.vault.encrypt(1),
             lambda: self.vault.decrypt("encrypted:x", "A"),
             lambda: self.vault.renew("encrypted:x", "A"),
+            lambda: self.vault.mark(1),
+            lambda: self.vault.is_mark("x", 1),
         ):
             error = self.assertRaises(exceptions.EncryptionKeyMissing, call)
             self.assertIn("encryption_keys_file", error.message)
@@ -185,6 +190,68 @@ class Rotation(WithKeys):
         self.assertEqual(renewed, self.vault.renew(renewed, "A"))
         self.write(new)
         self.assertEqual({"a": 1}, self.vault.decrypt(renewed, "A"))
+
+
+@ddt.ddt
+class Marks(WithKeys):
+    def setUp(self):
+        super().setUp()
+        self.old, self.new = key(), key()
+        self.write(self.old)
+
+    @ddt.data("", "x", "ünïcode \ud800", None, True, [1, {"a": None}], {"b": 1, "a": [2]})
+    def test_mark_is_of_its_value_alone(self, value):
+        mark = self.vault.mark(value)
+        self.assertRegex(mark, "^[0-9a-f]{64}$")
+        self.assertEqual(mark, self.vault.mark(value))
+        self.assertTrue(self.vault.is_mark(mark, value))
+        for other in (CANARY, [value], {"a": value}):
+            self.assertNotEqual(mark, self.vault.mark(other))
+            self.assertFalse(self.vault.is_mark(mark, other))
+
+    def test_order_of_a_mapping_does_not_matter(self):
+        mark = self.vault.mark({"a": 1, "b": {"c": 2, "d": 3}})
+        self.assertTrue(self.vault.is_mark(mark, {"b": {"d": 3, "c": 2}, "a": 1}))
+
+    def test_mark_outlives_a_new_key_and_not_the_removal_of_its_own(self):
+        mark = self.vault.mark(CANARY)
+        self.write(self.new, self.old)
+        self.assertTrue(self.vault.is_mark(mark, CANARY))
+        self.assertNotEqual(mark, self.vault.mark(CANARY))
+        self.write(self.new)
+        self.assertFalse(self.vault.is_mark(mark, CANARY))
+
+    def test_mark_of_another_purpose_is_none(self):
+        purposes = ("", "a", "b")
+        vaults = [secrets.Vault(self.path, purpose) for purpose in purposes]
+        self.assertEqual(len(purposes), len({one.mark(CANARY) for one in vaults}))
+
+    def test_mark_is_made_with_no_key_that_encrypts(self):
+        whole = base64.urlsafe_b64decode(self.old)
+        for purpose in ("", "a"):
+            mark = secrets.Vault(self.path, purpose).mark(CANARY)
+            derived = hkdf.HKDF(hashes.SHA256(), 32, None, purpose.encode()).derive(whole)
+            for known in (self.old.encode(), whole, whole[:16], derived, derived[:16]):
+                digest = hmac.digest(known, f'"{CANARY}"'.encode(), "sha256")
+                self.assertNotEqual(mark, digest.hex())
+
+    @ddt.data(None, 5, "", "x", "ä" * 64, "\ud800", b"x", ["x"], "0" * 64)
+    def test_what_is_no_mark(self, mark):
+        self.assertFalse(self.vault.is_mark(mark, CANARY))
+
+    @ddt.data({1, 2}, object(), b"x", float("nan"), {1: 2, "a": 3})
+    def test_value_that_json_cannot_hold_is_refused(self, value):
+        self.assertRaises(exceptions.InputInvalid, self.vault.mark, value)
+        self.assertRaises(exceptions.InputInvalid, self.vault.is_mark, "0" * 64, value)
+
+
+class Bytes(WithKeys):
+    def test_bytes_come_back_as_they_were(self):
+        self.write(key())
+        text = self.vault.encrypt_bytes(b"\0\xff" + CANARY.encode())
+        self.assertTrue(secrets.is_encrypted(text))
+        self.assertEqual(b"\0\xff" + CANARY.encode(), self.vault.decrypt_bytes(text, "A"))
+        self.assertRaises(exceptions.SecretUnreadable, self.vault.decrypt, text, "A")
 
 
 @ddt.ddt

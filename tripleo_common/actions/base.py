@@ -13,7 +13,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 from mistral_lib import actions
 
-from tripleo_common import clouds, config, exceptions
+from tripleo_common import clouds, config, exceptions, sealed
 from tripleo_common.plan import plans
 from tripleo_common.plan.changes import Change
 
@@ -21,7 +21,7 @@ LOG = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-_RESULT_BYTES = 48 * 1024
+RESULT_BYTES = 48 * 1024
 """The largest result that goes through a workflow; with its envelope a record stays below 64 KB."""
 
 
@@ -60,6 +60,7 @@ class Action(actions.Action):  # type: ignore[misc]
             try:
                 request = Request(context, self.action_region, self.cloud)
                 stack.enter_context(request.clouds)
+                self._open_secrets(context.security.project_id)
                 self._check_flags()
                 return self.perform(request)
             # The one place where any error becomes a result.
@@ -75,6 +76,11 @@ class Action(actions.Action):  # type: ignore[misc]
     def known_as(self) -> str:
         """Return the name under which Mistral knows it."""
         return _name(type(self))
+
+    def _open_secrets(self, project: str | None) -> None:
+        """Open the inputs that the gate has sealed, so that Mistral does not hold their values."""
+        given = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        self.__dict__.update(sealed.open_inputs(self.known_as(), given, project))
 
     def _check_flags(self) -> None:
         """Make sure that inputs which are true or false are: ``"false"`` is true to Python.
@@ -193,7 +199,7 @@ class Request:
         if not (execution.action_execution_id or execution.workflow_execution_id):
             return result
         content = json.dumps(result).encode()
-        if len(content) <= _RESULT_BYTES:
+        if len(content) <= RESULT_BYTES:
             return result
         return self.plans.open(plan, anywhere=anywhere).archive.publish(kind, content)
 
@@ -201,7 +207,7 @@ class Request:
 def _fitting(error: dict[str, Any]) -> dict[str, Any]:
     """Shorten lists in the details of an error that would be too large for Mistral's records."""
     for most in (100, 30, 10, 0):
-        if len(json.dumps(error)) <= _RESULT_BYTES:
+        if len(json.dumps(error)) <= RESULT_BYTES:
             break
         details = {
             name: value[:most] if isinstance(value, list) else value

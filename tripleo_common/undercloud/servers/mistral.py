@@ -34,19 +34,13 @@ from oslo_config import cfg  # noqa: E402
 from oslo_log import log as logging  # noqa: E402
 from sqlalchemy.orm import attributes  # noqa: E402
 
-from tripleo_common import gate  # noqa: E402
+from tripleo_common import gate, sealed  # noqa: E402
 from tripleo_common.undercloud.servers import sqlite, wsgi  # noqa: E402
 
 _API_THREADS = 64
 
 _RECORD_BYTES = 60 * 1024
 
-_SECRET_INPUTS = {
-    "tripleo.parameters.update": ("parameters",),
-    "tripleo.plan.create": ("passphrase",),
-    "tripleo.plan.export": ("passphrase",),
-    "tripleo.plan.update": ("plan_environment",),
-}
 _SECRET_OUTPUTS = ("tripleo.parameters.get_passwords",)
 
 
@@ -106,14 +100,13 @@ def _record(values: dict[str, Any]) -> dict[str, Any]:
     """Return what is stored of an action whose caller has all of it.
 
     Clients save results that they wait for. What these hold in values of parameters, and more than
-    fits a record, is not for the database.
+    fits a record, is not for the database. Nor are sealed inputs: nobody opens them again.
     """
     stored = dict(values)
-    if values["name"] in _SECRET_INPUTS:
-        stored["input"] = {
-            key: value if key not in _SECRET_INPUTS[values["name"]] else "******"
-            for key, value in values["input"].items()
-        }
+    stored["input"] = {
+        name: "******" if sealed.is_sealed(value) else value
+        for name, value in values["input"].items()
+    }
     size = len(json.dumps(values["output"]))
     if values["name"] in _SECRET_OUTPUTS or size > _RECORD_BYTES:
         stored["output"] = {"result": f"({size} bytes, which only the caller got)"}
