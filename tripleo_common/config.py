@@ -174,6 +174,36 @@ OPTIONS = [
         help="What the names of the generated OpenStack actions begin with, as in "
         "openstack.heat.stacks_list. Empty takes the plain names over, also from mistral-extra.",
     ),
+    cfg.IntOpt(
+        "nodes_max",
+        default=5000,
+        min=1,
+        help="How many nodes one list of nodes may hold.",
+    ),
+    cfg.IntOpt(
+        "baremetal_threads",
+        default=8,
+        min=1,
+        help="How many requests at a time an action sends to Ironic.",
+    ),
+    cfg.IntOpt(
+        "baremetal_patience",
+        default=120,
+        min=0,
+        help="Seconds for which a request to Ironic is repeated that could not be carried out now: "
+        "the node is locked, no conductor is free, Ironic does not answer.",
+    ),
+    cfg.StrOpt(
+        "deploy_kernel",
+        default="bm-deploy-kernel",
+        help="The image that nodes get as their deploy kernel if a call names none and there is "
+        "one: a name in Glance, or a URL (http, https, file).",
+    ),
+    cfg.StrOpt(
+        "deploy_ramdisk",
+        default="bm-deploy-ramdisk",
+        help="The same for the deploy ramdisk.",
+    ),
     cfg.StrOpt(
         "openstack_actions_mapping",
         help="File that says which OpenStack actions are generated from which methods of which "

@@ -635,6 +635,156 @@ class StackTimeout(TripleOError):
         )
 
 
+class NodesInvalid(TripleOError):
+    """A list of nodes has faults; all of them are told at once."""
+
+    def __init__(self, faults: list[dict[str, Any]]) -> None:
+        """Tell every fault.
+
+        :param faults: ``node`` (its place in the list, from 0, or None for the list itself),
+            ``name`` (the node's, or None), ``field``, ``problem`` (what is wrong) and ``allowed``
+            (what would be right, or None) of each. Never a password.
+        """
+        told = "; ".join(_fault(fault) for fault in faults[:10])
+        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+        super().__init__(f"Invalid node data: {told}{more}.", faults=faults)
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    where = "" if fault["node"] is None else f"node #{fault['node']}"
+    if fault.get("name"):
+        where += f" ({fault['name']})"
+    words = " ".join(filter(None, (where, str(fault["field"] or ""))))
+    allowed = f" ({fault['allowed']})" if fault.get("allowed") else ""
+    return f"{words}: {fault['problem']}{allowed}"
+
+
+class NodeNotFound(TripleOError):
+    """Ironic has no such node."""
+
+    def __init__(self, nodes: Iterable[str]) -> None:
+        """Name the nodes that are not there."""
+        names = sorted(nodes)
+        super().__init__(
+            f"There is no node {one_of(names)}. tripleo.baremetal.list shows those that there are.",
+            nodes=names[:100],
+        )
+
+
+class NodesFailed(TripleOError):
+    """Some nodes did not come to where they should; the others did."""
+
+    def __init__(self, what: str, total: int, failed: list[dict[str, Any]], **details: Any) -> None:
+        """Say how many failed, of how many, and why each of the first ones.
+
+        :param what: what was to be done with them, as in ``made available``.
+        :param failed: ``uuid``, ``name`` and ``error`` of each.
+        :param details: what else is known of the work, such as the nodes that succeeded.
+        """
+        told = "; ".join(f"{node_title(node)}: {node['error']}" for node in failed[:5])
+        more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+        super().__init__(
+            f"{len(failed)} of {total} nodes could not be {what}: {told}{more}",
+            failed=failed,
+            **details,
+        )
+
+
+class NodeStateInvalid(TripleOError):
+    """What is asked of a node is not possible in its present state."""
+
+    def __init__(self, node: str, state: str, asked: str, possible: str) -> None:
+        """Name the node, its state, what was asked and what to do instead.
+
+        :param node: ``name (UUID id)``.
+        """
+        super().__init__(
+            f"Node {node} is {state}, so {asked} is not possible. {possible}",
+            node=node,
+            state=state,
+        )
+
+
+class RunNotFound(TripleOError):
+    """There is no record of a run over many nodes."""
+
+    def __init__(self, run: str) -> None:
+        """Name the run."""
+        super().__init__(
+            f"There is no record of a run {run!r} in this cloud and region. A run's id is that of "
+            "the workflow execution that began it.",
+            run=run,
+        )
+
+
+class NodesChanged(TripleOError):
+    """What a removal of nodes would do is no longer what its preview said."""
+
+    def __init__(self, preview: dict[str, Any]) -> None:
+        """Give the present preview, with its fingerprint."""
+        super().__init__(
+            "The nodes have changed since the preview that the fingerprint "
+            f"is of; nothing was done. Now {len(preview['remove'])} nodes would be removed. Look "
+            f"at the new preview, then call again with remove_fingerprint={preview['fingerprint']}",
+            preview=preview,
+        )
+
+
+class ImageNotFound(TripleOError):
+    """Glance has no image of that name."""
+
+    def __init__(self, image: str, available: Iterable[str]) -> None:
+        """Name the image and those that there are."""
+        names = sorted(available)
+        super().__init__(
+            f"There is no image {image!r} in Glance. Images: {one_of(names)}. Upload it, or give "
+            "the URL of a file (http, https, file).",
+            image=image,
+            available=names[:100],
+        )
+
+
+class RootDeviceNotFound(TripleOError):
+    """No disk of a node is what its root device should be."""
+
+    def __init__(self, node: str, wanted: str, disks: list[dict[str, Any]]) -> None:
+        """Name the node, what was wanted and the disks that it has."""
+        have = ", ".join(f"{disk.get('name')} ({disk.get('size_gib')} GiB)" for disk in disks)
+        super().__init__(
+            f"Node {node} has no disk that can be its root device: wanted was {wanted}, there "
+            f"are: {have or 'none'}.",
+            node=node,
+            wanted=wanted,
+            disks=disks[:50],
+        )
+
+
+class ProfilesUnmatched(TripleOError):
+    """There are not enough nodes for the roles of a plan."""
+
+    def __init__(self, plan: str, roles: list[dict[str, Any]]) -> None:
+        """Say for each role that lacks nodes how many, and why.
+
+        :param roles: all roles, as ``tripleo.baremetal.match_profiles`` shows them.
+        """
+        lacking = [role for role in roles if role["missing"]]
+        told = "; ".join(f"{role['role']}: {role['reason']}" for role in lacking)
+        super().__init__(
+            f"The nodes are not enough for plan {plan}: {told}", plan=plan, roles=roles
+        )
+
+
+def node_title(node: Any) -> str:
+    """Return ``name (UUID id)`` of a node, or ``UUID id`` of one without a name.
+
+    :param node: a mapping with ``uuid`` and ``name``; either may be missing.
+    """
+    name, uuid = node.get("name"), node.get("uuid")
+    if not uuid:
+        return str(name or "without a name")
+    return f"{name} (UUID {uuid})" if name else f"UUID {uuid}"
+
+
 class ResultTooLarge(TripleOError):
     """The result of an action is larger than Mistral keeps."""
 

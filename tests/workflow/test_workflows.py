@@ -23,7 +23,71 @@ BEGUN = {"revision": 1, "synced": False}
 CHANGED = {"revision": 2, "changed": True, "stale": []}
 EXPORTED = {"container": "plan-exports", "object": "demo.tar.gz", "revision": 1, "secrets": []}
 
+RECORD = {"container": "tripleo-baremetal", "object": "runs/r1.json"}
+RUN = {"run": "r1", "done": False, "counts": {}, "message": "0 of 2 nodes have ended."}
+ENDED = {
+    **RUN,
+    "done": True,
+    "message": "2 nodes were moved.",
+    "registered": 2,
+    "nodes": [{"uuid": "u1"}, {"uuid": "u2"}],
+    "introspected_nodes": {"u1": {"finished": True, "error": None}},
+    "failed_introspection": [],
+    "record": RECORD,
+}
+CONFIGURED = {"configured": ["u1"], "unchanged": ["u2"]}
+NODE = {"node_uuid": "u1"}
+NODES = {"node_uuids": ["u1", "u2"]}
+MOVE = {**NODE, "state_action": "manage", "target_state": "manageable"}
+TAGS = {"tag_node_uuids": ["u1"], "untag_node_uuids": ["u2"], "role": "compute"}
+
+
+def followed(workflow, inputs, first):
+    """Return the case of a workflow that begins a run over nodes and follows it to its end."""
+    return (
+        f"tripleo.baremetal.v1.{workflow}",
+        inputs,
+        {
+            f"tripleo.baremetal.{first}": {**RUN, "preview": None},
+            "tripleo.baremetal.follow_run": base.Each((RUN, ENDED)),
+        },
+        [f"tripleo.baremetal.{first}", *["tripleo.baremetal.follow_run"] * 2],
+    )
+
+
+def single(workflow, inputs, action, answer):
+    """Return the case of a workflow of nodes that is one action."""
+    name = f"tripleo.baremetal.{action}"
+    return (f"tripleo.baremetal.v1.{workflow}", inputs, {name: answer}, [name])
+
+
 CASES = (
+    followed("register_or_update", {"nodes_json": []}, "register_or_update_nodes"),
+    followed("manage", NODES, "move_nodes"),
+    followed("provide", NODES, "move_nodes"),
+    followed("provide_manageable_nodes", {}, "move_nodes"),
+    followed("introspect", NODES, "introspect_nodes"),
+    followed("introspect_manageable_nodes", {}, "introspect_nodes"),
+    followed("set_node_state", MOVE, "move_nodes"),
+    followed("set_power_state", MOVE, "switch_nodes"),
+    single(
+        "validate_nodes",
+        {"nodes_json": []},
+        "validate_nodes",
+        {"registered": 1, "updated": 0, "unchanged": 0},
+    ),
+    single("configure", NODES, "configure_nodes", CONFIGURED),
+    single("configure_manageable_nodes", {}, "configure_nodes", CONFIGURED),
+    single("tag_node", NODE, "tag_nodes", CONFIGURED),
+    single("list", {}, "list", [{"uuid": "u1"}]),
+    single("delete", NODES, "delete", {"deleted": ["u1", "u2"]}),
+    single("match_profiles", {}, "match_profiles", {"roles": [], "unused": []}),
+    (
+        "tripleo.baremetal.v1.tag_nodes",
+        TAGS,
+        {"tripleo.baremetal.tag_nodes": CONFIGURED, "tripleo.parameters.update_role": CHANGED},
+        ["tripleo.baremetal.tag_nodes", "tripleo.parameters.update_role"],
+    ),
     # workflow, inputs, answers, actions in order
     (
         "tripleo.plan_management.v1.create_deployment_plan",
@@ -388,6 +452,132 @@ class TestDeploymentInRegions(base.WorkflowTestCase):
             output = self.assert_fails(self.WORKFLOW, self.DOWN, container="demo")
             self.assertEqual([], output["regions_results"])
             self.answers["tripleo.deployment.choose_regions"] = CHOSEN
+
+
+class TestNodes(base.WorkflowTestCase):
+    FAILED = exceptions.NodesFailed(
+        "introspected",
+        2,
+        [{"uuid": "u2", "name": None, "error": "no boot"}],
+        nodes=[{"uuid": "u1"}],
+        introspected_nodes={"u2": {"finished": True, "error": "no boot"}},
+        failed_introspection=["u2"],
+        record=RECORD,
+    )
+
+    def test_a_preview_ends_a_registration_with_nothing_to_follow(self):
+        preview = {"fingerprint": "f", "remove": [{"uuid": "u9"}], "kept": []}
+        self.answers = {
+            "tripleo.baremetal.register_or_update_nodes": {
+                "run": None,
+                "done": True,
+                "message": "1 nodes would be removed; nothing was changed yet.",
+                "preview": preview,
+            }
+        }
+        output = self.assert_succeeds(
+            "tripleo.baremetal.v1.register_or_update", nodes_json=[], remove=True
+        )
+        self.assertEqual(preview, output["preview"])
+        self.assertEqual([], output["registered_nodes"])
+        self.assertEqual(["tripleo.baremetal.register_or_update_nodes"], self.called())
+
+    def test_a_registration_lists_its_nodes_and_how_many_were_what(self):
+        self.answers = {
+            "tripleo.baremetal.register_or_update_nodes": {**RUN, "preview": None},
+            "tripleo.baremetal.follow_run": ENDED,
+        }
+        output = self.assert_succeeds(
+            "tripleo.baremetal.v1.register_or_update",
+            nodes_json=[],
+            remove=True,
+            remove_fingerprint="f",
+            kernel_name="k",
+            ramdisk_name="r",
+            instance_boot_option="local",
+            initial_state="available",
+        )
+        self.assertEqual(["u1", "u2"], [node["uuid"] for node in output["registered_nodes"]])
+        self.assertEqual((2, 0), (output["registered"], output["unchanged"]))
+        given = self.calls[0].inputs
+        self.assertEqual(
+            ("f", "k", "r", "local", "available"),
+            (
+                given["remove_fingerprint"],
+                given["kernel_name"],
+                given["ramdisk_name"],
+                given["instance_boot_option"],
+                given["initial_state"],
+            ),
+        )
+        self.assertEqual("r1", self.calls[1].inputs["run_id"])
+
+    def test_nodes_that_failed_are_told_with_those_that_did_not(self):
+        for workflow, first, inputs in (
+            ("register_or_update", "register_or_update_nodes", {"nodes_json": []}),
+            ("introspect", "introspect_nodes", NODES),
+            ("provide", "move_nodes", NODES),
+        ):
+            self.answers = {
+                f"tripleo.baremetal.{first}": {**RUN, "preview": None},
+                "tripleo.baremetal.follow_run": self.FAILED,
+            }
+            output = self.assert_fails(f"tripleo.baremetal.v1.{workflow}", self.FAILED, **inputs)
+            self.assertIn("no boot", output["message"])
+            if workflow == "introspect":
+                self.assertEqual(["u2"], output["failed_introspection"])
+                self.assertEqual("no boot", output["introspected_nodes"]["u2"]["error"])
+            else:
+                self.assertEqual("u2", output["failed"][0]["uuid"])
+
+    def test_moves_ask_for_what_they_are_called(self):
+        self.answers = {
+            "tripleo.baremetal.move_nodes": RUN,
+            "tripleo.baremetal.introspect_nodes": RUN,
+            "tripleo.baremetal.follow_run": ENDED,
+        }
+        for workflow, inputs, expected in (
+            ("manage", NODES, ("manage", ["u1", "u2"], False)),
+            ("provide", NODES, ("provide", ["u1", "u2"], True)),
+            ("provide_manageable_nodes", {}, ("provide", None, True)),
+            ("set_node_state", MOVE, ("manage", ["u1"], False)),
+        ):
+            self.calls.clear()
+            self.assert_succeeds(f"tripleo.baremetal.v1.{workflow}", **inputs)
+            given = self.calls[0].inputs
+            names = ("state_action", "node_uuids", "power_off")
+            self.assertEqual(expected, tuple(given[name] for name in names))
+
+    def test_inputs_that_clients_of_other_releases_send_are_accepted(self):
+        self.answers = {
+            "tripleo.baremetal.introspect_nodes": RUN,
+            "tripleo.baremetal.move_nodes": RUN,
+            "tripleo.baremetal.switch_nodes": RUN,
+            "tripleo.baremetal.follow_run": ENDED,
+        }
+        self.assert_succeeds(
+            "tripleo.baremetal.v1.introspect",
+            **NODES,
+            run_validations=False,
+            queue_name="q",
+            concurrency=7,
+            max_retry_attempts=1,
+            node_timeout=60,
+        )
+        given = self.calls[0].inputs
+        self.assertEqual(
+            (7, 1, 60), (given["concurrency"], given["max_retry_attempts"], given["node_timeout"])
+        )
+        self.assert_succeeds(
+            "tripleo.baremetal.v1.set_node_state", **MOVE, error_states=["error", "clean failed"]
+        )
+        self.assert_succeeds(
+            "tripleo.baremetal.v1.set_power_state",
+            node_uuid="u1",
+            state_action="off",
+            target_state="power off",
+            error_state="error",
+        )
 
 
 class TestUnknownInputs(base.WorkflowTestCase):

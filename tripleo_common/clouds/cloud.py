@@ -6,8 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import glanceclient.client
 import heatclient.client
-import ironicclient.client
+import ironic_inspector_client
+import ironicclient.v1.client
 import swiftclient
 from mistralclient.api import client as mistral_client
 
@@ -141,8 +143,29 @@ class Cloud:
     def ironic(self) -> Any:
         """Client of the bare metal service."""
         return self.client(
-            ironicclient.client.get_client, "baremetal", "1", os_ironic_api_version="1.46"
+            ironicclient.v1.client.Client,
+            "baremetal",
+            # The first with inventories and inspection rules; an older Ironic is asked for less.
+            os_ironic_api_version="1.96",
+            allow_api_version_downgrade=True,
+            # It repeats whatever is refused for a conflict, also where that will not pass.
+            max_retries=0,
         )
+
+    @functools.cached_property
+    def inspector(self) -> Any:
+        """Client of the introspection service, which not every cloud has.
+
+        :raises ServiceNotFound: this one does not.
+        """
+        return self.client(
+            ironic_inspector_client.ClientV1, "baremetal-introspection", endpoint="inspector_url"
+        )
+
+    @functools.cached_property
+    def glance(self) -> Any:
+        """Client of the image service."""
+        return self.client(glanceclient.client.Client, "image", "2")
 
     @functools.cached_property
     def mistral(self) -> Any:

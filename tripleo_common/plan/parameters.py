@@ -41,7 +41,7 @@ _EMPTY: tuple[Any, ...] = (None, "", [], {})
 _TRUE = frozenset(("1", "t", "true", "on", "y", "yes"))
 _FALSE = frozenset(("0", "f", "false", "off", "n", "no"))
 
-_ROLE_PARAMETERS = {
+ROLE_PARAMETERS = {
     "control": ("ControllerCount", "OvercloudControlFlavor"),
     "object-storage": ("ObjectStorageCount", "OvercloudSwiftStorageFlavor"),
 }
@@ -627,7 +627,7 @@ def role_parameters(role: str, count: int | None, flavor: str | None) -> dict[st
     if not isinstance(role, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", role):
         raise exceptions.InputInvalid("role", "must be the name of a role, such as control.")
     camel = "".join(part[:1].upper() + part[1:] for part in role.split("-"))
-    names = _ROLE_PARAMETERS.get(role, (f"{camel}Count", f"Overcloud{camel}Flavor"))
+    names = ROLE_PARAMETERS.get(role, (f"{camel}Count", f"Overcloud{camel}Flavor"))
     return {
         name: value for name, value in zip(names, (count, flavor), strict=True) if value is not None
     }

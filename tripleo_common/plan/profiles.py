@@ -27,14 +27,21 @@ def count(cloud: clouds.Cloud, profile: str) -> int:
 
 def flavor(cloud: clouds.Cloud, profile: str) -> str | None:
     """Return the name of the flavor for a profile; None where there is no Compute service."""
+    return next((name for name, found in of_flavors(cloud).items() if found == profile), None)
+
+
+def of_flavors(cloud: clouds.Cloud) -> dict[str, str]:
+    """Return flavor name to the profile that it is for; nothing without a Compute service."""
     try:
         url = cloud.endpoint("compute")
     except exceptions.ServiceNotFound:
-        return None
+        return {}
     answer = cloud.session.get(
         f"{url}/flavors/detail", headers={"OpenStack-API-Version": _COMPUTE_VERSION}
     )
-    for found in answer.json()["flavors"]:
-        if (found.get("extra_specs") or {}).get("capabilities:profile") == profile:
-            return str(found["name"])
-    return None
+    found = {}
+    for item in answer.json()["flavors"]:
+        profile = (item.get("extra_specs") or {}).get("capabilities:profile")
+        if profile:
+            found[str(item["name"])] = str(profile)
+    return found

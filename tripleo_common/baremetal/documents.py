@@ -1,0 +1,42 @@
+"""What is too large for Mistral's records: JSON objects in a container of the project's own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import swiftclient.exceptions
+
+from tripleo_common import clouds
+
+CONTAINER = "tripleo-baremetal"
+
+
+def write(cloud: clouds.Cloud, name: str, content: Any) -> dict[str, str]:
+    """Store data; return where it is: ``container`` and ``object``."""
+    swift = cloud.swift()
+    body = json.dumps(content, separators=(",", ":")).encode()
+    try:
+        swift.put_object(CONTAINER, name, body, content_type="application/json")
+    except swiftclient.exceptions.ClientException as error:
+        if error.http_status != 404:
+            raise
+        swift.put_container(CONTAINER)
+        swift.put_object(CONTAINER, name, body, content_type="application/json")
+    return reference(name)
+
+
+def read(cloud: clouds.Cloud, name: str) -> Any:
+    """Return data that was stored, or None."""
+    try:
+        _, body = cloud.swift().get_object(CONTAINER, name)
+    except swiftclient.exceptions.ClientException as error:
+        if error.http_status != 404:
+            raise
+        return None
+    return json.loads(body)
+
+
+def reference(name: str) -> dict[str, str]:
+    """Return where data of that name is: ``container`` and ``object``."""
+    return {"container": CONTAINER, "object": name}

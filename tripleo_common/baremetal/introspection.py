@@ -1,0 +1,223 @@
+"""Having nodes look at themselves: by Ironic's own inspection, or by ironic-inspector."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import ironic_inspector_client
+import requests
+
+from tripleo_common import clouds, config, exceptions
+from tripleo_common.baremetal import inventory, nodes, runs, states
+from tripleo_common.baremetal.runs import Entry, Run, Verdict
+
+_REPORT_BYTES = 20 * 1024
+"""How much of a record the report may fill; the run's own record has all."""
+
+_MANAGEABLE = (states.MANAGEABLE, "inspect failed")
+
+
+class Introspection(runs.Work):
+    """What both have in common."""
+
+    stops = True
+
+    @property
+    def what(self) -> str:
+        """What is done."""
+        return "introspected"
+
+    def report(self, run: Run) -> dict[str, Any]:
+        """Return the outcome of each node, with less of each the more they are.
+
+        :returns: ``introspected_nodes``: UUID to ``uuid``, ``name``, ``finished``, ``error`` and
+            facts; ``failed_introspection``: list of UUIDs.
+        """
+        failed = [entry.uuid for entry in run.entries.values() if entry.state == runs.FAILED]
+        found: dict[str, Any] = {}
+        for detail in (_all, _short, _least):
+            found = {entry.uuid: detail(entry) for entry in run.entries.values()}
+            if len(json.dumps(found)) <= _REPORT_BYTES:
+                break
+        return {"introspected_nodes": found, "failed_introspection": failed}
+
+
+class IronicInspection(Introspection):
+    """Ironic's own: the ``inspect`` of its provision states, with whatever interface a node has."""
+
+    kind = "ironic-inspection"
+
+    def look(self) -> dict[str, dict[str, Any]]:
+        """Return all nodes, also with the time of their last inspection."""
+        fields = (*nodes.STATE, "inspection_finished_at")
+        return {node["uuid"]: node for node in nodes.listed(self.cloud, fields)}
+
+    def judge(self, node: Mapping[str, Any], entry: Entry) -> tuple[Verdict, str]:
+        """Tell it from the node's state."""
+        state = str(node["provision_state"])
+        finished = str(node.get("inspection_finished_at"))
+        if entry.before is None:
+            entry.before = finished
+        if state in states.MOVES["inspect"].ways:
+            return Verdict.MOVING, ""
+        if state == states.MANAGEABLE and finished != entry.before:
+            # Also if a follower has asked for it and has not come to say so.
+            entry.asked = entry.asked or "inspect"
+            return Verdict.DONE, ""
+        if entry.asked:
+            said = node.get("last_error")
+            return Verdict.FAILED, str(said or f"it is {state}, and nothing was found")
+        if state not in _MANAGEABLE:
+            return Verdict.FAILED, (
+                f"it is {state}; only manageable nodes can be introspected. {states.advice(state)}"
+            )
+        unfree = nodes.free_to_move(node)
+        if unfree:
+            return Verdict.FAILED, f"it {unfree}"
+        return Verdict.READY, "inspect"
+
+    def start(self, entry: Entry, asked: str) -> None:
+        """Ask for it."""
+        self.cloud.ironic.node.set_provision_state(entry.uuid, asked)
+
+    def stop(self, entry: Entry) -> None:
+        """Abort it; that is possible as long as the ramdisk is awaited."""
+        nodes.patiently(
+            self.cloud, lambda: self.cloud.ironic.node.set_provision_state(entry.uuid, "abort")
+        )
+
+    def finish(self, entry: Entry) -> None:
+        """Read what was found."""
+        entry.facts = facts_of(self.cloud, entry.uuid)
+
+
+class InspectorIntrospection(Introspection):
+    """By ironic-inspector, a service of its own."""
+
+    kind = "inspector"
+
+    def look(self) -> dict[str, dict[str, Any]]:
+        """Return all nodes, each with what ironic-inspector says of it; three requests."""
+        statuses = self._statuses()
+        found = super().look()
+        for uuid, node in found.items():
+            node["introspection"] = statuses.get(uuid, {})
+        return found
+
+    def judge(self, node: Mapping[str, Any], entry: Entry) -> tuple[Verdict, str]:
+        """Tell it from ironic-inspector's status, or before it began from the node's state."""
+        status = node["introspection"]
+        began = str(status.get("started_at"))
+        is_over = status.get("finished", True)
+        if entry.before is None:
+            # One that is under way already is waited for as if it had been asked for.
+            entry.before = began if is_over else ""
+        if not is_over:
+            return Verdict.MOVING, ""
+        if entry.asked and not status:
+            return Verdict.FAILED, "ironic-inspector does not know of its introspection any more"
+        if status and (entry.asked or began != entry.before):
+            # Also if a follower has asked for it and has not come to say so.
+            entry.asked = entry.asked or "inspect"
+            # The next attempt is another one.
+            entry.before = began
+            error = status.get("error")
+            return (Verdict.FAILED, str(error)) if error else (Verdict.DONE, "")
+        state = str(node["provision_state"])
+        if state not in (*_MANAGEABLE, states.ENROLL):
+            return Verdict.FAILED, (
+                f"it is {state}; only manageable nodes can be introspected. {states.advice(state)}"
+            )
+        unfree = nodes.free_to_move(node)
+        if unfree:
+            return Verdict.FAILED, f"it {unfree}"
+        return Verdict.READY, "inspect"
+
+    def start(self, entry: Entry, asked: str) -> None:
+        """Ask for it."""
+        self.cloud.inspector.introspect(entry.uuid)
+
+    def stop(self, entry: Entry) -> None:
+        """Abort it; that is refused as long as ironic-inspector itself is at work on the node."""
+        refusal: Exception | None = None
+        for _ in self.cloud.deadline.poll(0.5, 5, config.options().baremetal_patience):
+            try:
+                self.cloud.inspector.abort(entry.uuid)
+            except ironic_inspector_client.ClientError as error:
+                if error.response.status_code != requests.codes.conflict:
+                    raise
+                refusal = error
+            else:
+                return
+        if refusal:
+            raise refusal
+
+    def finish(self, entry: Entry) -> None:
+        """Read what was found."""
+        entry.facts = _found_by_inspector(self.cloud, entry.uuid)
+
+    def _statuses(self) -> dict[str, dict[str, Any]]:
+        """Return what ironic-inspector says of all nodes that it knows, by UUID."""
+        found: dict[str, dict[str, Any]] = {}
+        marker = None
+        while True:
+            try:
+                page = self.cloud.inspector.list_statuses(marker=marker)
+            except ironic_inspector_client.ClientError as error:
+                if marker is None or error.response.status_code != requests.codes.not_found:
+                    raise
+                # The node that the last page ended with is gone; so it begins anew.
+                marker = None
+                continue
+            if not page:
+                return found
+            found.update((status["uuid"], status) for status in page)
+            marker = page[-1]["uuid"]
+
+
+def work_for(cloud: clouds.Cloud) -> type[Introspection]:
+    """Return how nodes of a cloud are introspected: by ironic-inspector where Ironic has one."""
+    try:
+        # One of another region knows other nodes.
+        is_here = cloud.region("baremetal-introspection") == cloud.region("baremetal")
+    except (exceptions.ServiceNotFound, exceptions.RegionNotFound):
+        is_here = False
+    return InspectorIntrospection if is_here else IronicInspection
+
+
+def facts_of(cloud: clouds.Cloud, node: str) -> dict[str, Any]:
+    """Return what the last introspection of a node found; see :func:`inventory.facts`.
+
+    :param node: its UUID.
+    :raises ServiceRefused: there is none.
+    """
+    try:
+        if work_for(cloud) is InspectorIntrospection:
+            return _found_by_inspector(cloud, node)
+    except ironic_inspector_client.ClientError as error:
+        if error.response.status_code != requests.codes.not_found:
+            raise
+    found = nodes.patiently(cloud, lambda: cloud.ironic.node.get_inventory(node))
+    return inventory.facts(found.get("inventory"), found.get("plugin_data"))
+
+
+def _found_by_inspector(cloud: clouds.Cloud, node: str) -> dict[str, Any]:
+    data = cloud.inspector.get_data(node)
+    return inventory.facts(data.get("inventory") if isinstance(data, dict) else None, data)
+
+
+def _all(entry: Entry) -> dict[str, Any]:
+    return {**_short(entry), "attempts": entry.attempts, **(entry.facts or {})}
+
+
+def _short(entry: Entry) -> dict[str, Any]:
+    shown = {**_least(entry), "uuid": entry.uuid, "name": entry.name}
+    if entry.facts:
+        shown["summary"] = inventory.summary(entry.facts)
+    return shown
+
+
+def _least(entry: Entry) -> dict[str, Any]:
+    return {"finished": entry.ended, "error": (entry.error or "")[:200] or None}

@@ -1,0 +1,182 @@
+"""Ironic's nodes: listing them, finding them by what users call them, asking something of many."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent import futures
+from typing import Any, TypeVar
+
+from ironicclient import exc as ironic_exc
+
+from tripleo_common import clouds, config, exceptions
+
+LOG = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+IDENTITY = ("uuid", "name")
+STATE = (
+    *IDENTITY,
+    "provision_state",
+    "target_provision_state",
+    "power_state",
+    "target_power_state",
+    "last_error",
+    "maintenance",
+    "maintenance_reason",
+    "instance_uuid",
+    "reservation",
+)
+"""The fields that say where a node is and whether it is anybody's."""
+
+_LOCKED = "is locked by host"
+"""How Ironic says that something else is at work on the node just now."""
+
+
+def listed(
+    cloud: clouds.Cloud, fields: Sequence[str] = STATE, **filters: Any
+) -> list[dict[str, Any]]:
+    """Return all nodes: one request, or one for each thousand (Ironic's ``max_limit``).
+
+    :param fields: which fields of each.
+    :param filters: as ironicclient takes them, such as ``provision_state``.
+    """
+    found = cloud.ironic.node.list(limit=0, fields=list(fields), **filters)
+    return [{name: getattr(node, name, None) for name in fields} for node in found]
+
+
+def find(
+    cloud: clouds.Cloud, names: object, fields: Sequence[str] = STATE, *, what: str = "node_uuids"
+) -> list[dict[str, Any]]:
+    """Return nodes by their UUIDs or names, each once, in the order of the names.
+
+    :param names: list of UUIDs or names.
+    :param what: the input that they come from.
+    :raises NodeNotFound: with all those that Ironic does not have.
+    """
+    if not isinstance(names, list | tuple) or not names:
+        raise exceptions.InputInvalid(what, "must be a list of UUIDs or names of nodes.")
+    if not all(isinstance(name, str) and name for name in names):
+        raise exceptions.InputInvalid(what, "must hold texts: UUIDs or names of nodes.")
+    known: dict[str, dict[str, Any]] = {}
+    for node in listed(cloud, tuple(dict.fromkeys((*IDENTITY, *fields)))):
+        if node["name"]:
+            known.setdefault(node["name"], node)
+        known[node["uuid"]] = node
+    missing = [name for name in names if name not in known and name.lower() not in known]
+    if missing:
+        raise exceptions.NodeNotFound(missing)
+    found = (known.get(name) or known[name.lower()] for name in names)
+    return list({node["uuid"]: node for node in found}.values())
+
+
+def manageable(cloud: clouds.Cloud, fields: Sequence[str] = STATE) -> list[dict[str, Any]]:
+    """Return the nodes that are manageable, nobody's, and not in maintenance.
+
+    :raises InputInvalid: there is none.
+    """
+    wanted = tuple(dict.fromkeys((*STATE, *fields)))
+    found = [
+        node
+        for node in listed(cloud, wanted, provision_state="manageable", maintenance=False)
+        if not node["instance_uuid"]
+    ]
+    if not found:
+        raise exceptions.InputInvalid(
+            "node_uuids",
+            "is not given, and there is no manageable node that is not in maintenance. "
+            "tripleo.baremetal.list shows the states of all.",
+        )
+    return found
+
+
+def chosen(
+    cloud: clouds.Cloud, names: object, fields: Sequence[str] = STATE
+) -> list[dict[str, Any]]:
+    """Return the nodes that a call names; without names those that are manageable."""
+    return manageable(cloud, fields) if names is None else find(cloud, names, fields)
+
+
+def temporary(error: BaseException) -> bool:
+    """Tell whether a request may succeed if it is simply made again.
+
+    That is so if the node is locked, no conductor is free, or Ironic does not answer.
+    """
+    if isinstance(error, ironic_exc.Conflict):
+        return _LOCKED in str(error)
+    return isinstance(clouds.translate(error, {}), exceptions.ServiceUnavailable)
+
+
+def patiently(cloud: clouds.Cloud, request: Callable[[], _R]) -> _R:
+    """Make a request, again and again while what hinders it passes by itself.
+
+    The option ``baremetal_patience`` says for how long.
+    """
+    refusal: Exception | None = None
+    for _ in cloud.deadline.poll(0.2, 5, config.options().baremetal_patience):
+        try:
+            return request()
+        # Of whatever client: what does not pass is raised at once.
+        except Exception as error:
+            if not temporary(error):
+                raise
+            refusal = error
+    raise refusal or exceptions.DeadlineExceeded(cloud.deadline.seconds)
+
+
+def each(
+    cloud: clouds.Cloud, items: Iterable[_T], work: Callable[[_T], _R]
+) -> list[tuple[_T, _R | exceptions.TripleOError]]:
+    """Do something for each of many, some at a time; one that fails stops no other.
+
+    :param work: what is done for one; it makes requests.
+    :returns: each item with what came of it, in order: a result, or why there is none.
+    """
+
+    def one(item: _T) -> _R | exceptions.TripleOError:
+        try:
+            return work(item)
+        # Of whatever kind: the others go on.
+        except Exception as error:
+            known = clouds.translate(error, cloud.names)
+            if known is None:
+                LOG.exception("Work on a node met an unexpected error")
+                known = exceptions.InternalError("Work on this node")
+            return known
+
+    listed_items = list(items)
+    with futures.ThreadPoolExecutor(config.options().baremetal_threads) as pool:
+        return list(zip(listed_items, pool.map(one, listed_items), strict=True))
+
+
+def failed(node: Mapping[str, Any], error: exceptions.TripleOError | str) -> dict[str, Any]:
+    """Return what is told of a node that something did not succeed for."""
+    words = error if isinstance(error, str) else error.message
+    return {"uuid": node.get("uuid"), "name": node.get("name"), "error": words[:1000]}
+
+
+def free_to_move(node: Mapping[str, Any]) -> str | None:
+    """Return why a node must not be moved from state to state, or nothing."""
+    if node.get("maintenance"):
+        reason = node.get("maintenance_reason")
+        told = f" ({reason})" if reason else ""
+        return f"is in maintenance{told}; take that off first"
+    if node.get("instance_uuid"):
+        return f"is in use by instance {node['instance_uuid']}"
+    return None
+
+
+def change(cloud: clouds.Cloud, node: str, patch: Sequence[Mapping[str, Any]], **more: Any) -> Any:
+    """Change a node.
+
+    :param node: its UUID.
+    :param patch: JSON patch (RFC 6902).
+    """
+    return patiently(cloud, lambda: cloud.ironic.node.update(node, list(patch), **more))
+
+
+def pointer(*words: str) -> str:
+    """Return a JSON pointer (RFC 6901)."""
+    return "".join("/" + word.replace("~", "~0").replace("/", "~1") for word in words)

@@ -1,0 +1,628 @@
+"""Bringing a list of nodes into Ironic: new ones made, changed ones changed, all others left."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import swiftclient.exceptions
+from ironicclient import exc as ironic_exc
+
+from tripleo_common import clouds, config, exceptions, vault
+from tripleo_common.baremetal import drivers, images, node_data, nodes, runs, states
+from tripleo_common.baremetal.node_data import Node
+
+LOG = logging.getLogger(__name__)
+
+_MARK = "tripleo_credentials"
+"""What ``extra`` has of a BMC's password: a keyed hash, to tell whether another one is given.
+Ironic shows no password."""
+
+_PURPOSE = "BMC credentials"
+
+_NAMESPACE = uuid.UUID("b4e3b5b2-0f0e-4d0c-9c5b-6c2f7f2f3a10")
+
+_FIELDS = (*nodes.STATE, "driver", "driver_info", "properties", "extra", "traits", "protected")
+"""What is looked at of every node; of the others those that the list has."""
+
+_UNLISTED = frozenset({"uuid", "chassis_uuid"})
+"""Attributes that Ironic does not list, or that never change."""
+
+_PORT_FIELDS = (
+    "uuid",
+    "node_uuid",
+    "address",
+    "pxe_enabled",
+    "local_link_connection",
+    "physical_network",
+    "extra",
+    "portgroup_uuid",
+    "is_smartnic",
+)
+
+_REFERENCE = {"container", "object"}
+
+REGISTERED, UPDATED, UNCHANGED = "registered", "updated", "unchanged"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Known:
+    """What Ironic has."""
+
+    nodes: list[dict[str, Any]]
+    ports: dict[str, list[dict[str, Any]]]
+    """UUID of a node to its ports."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pair:
+    """A node of the list, and what Ironic has of it."""
+
+    wanted: Node
+    there: dict[str, Any] | None
+    ports: list[dict[str, Any]]
+
+
+def read(cloud: clouds.Cloud, content: object) -> list[Node]:
+    """Return the nodes of a list, checked as one document, also against Ironic's drivers.
+
+    :param content: a list of nodes, a mapping with ``nodes``, a text of JSON or YAML of either, or
+        a reference to an object that holds such a text (``container`` and ``object``).
+    :raises NodesInvalid: with all faults of all nodes.
+    :raises LimitExceeded: there are too many nodes.
+    """
+    if isinstance(content, Mapping) and set(content) == _REFERENCE:
+        content = _fetch(cloud, content)
+    entries = node_data.read(content, most=config.options().nodes_max)
+    return node_data.normalize(entries, drivers=_enabled_drivers(cloud))
+
+
+def validate(cloud: clouds.Cloud, content: object) -> dict[str, int]:
+    """Check a list of nodes, in itself and against Ironic; change nothing.
+
+    :returns: how many would be ``registered``, ``updated`` and ``unchanged``.
+    :raises NodesInvalid: with all faults of all nodes.
+    """
+    listed = read(cloud, content)
+    pairs = _match(listed, _known(cloud, listed))
+    counts = {REGISTERED: 0, UPDATED: 0, UNCHANGED: 0}
+    for pair in pairs:
+        counts[_outcome(pair, _NO_WISHES)] += 1
+    return counts
+
+
+def register(
+    cloud: clouds.Cloud,
+    content: object,
+    *,
+    remove: bool = False,
+    remove_fingerprint: str | None = None,
+    kernel: object = None,
+    ramdisk: object = None,
+    boot_option: object = None,
+    initial_state: object = states.MANAGEABLE,
+    run_id: str | None = None,
+) -> runs.Run | dict[str, Any]:
+    """Bring a list of nodes into Ironic. A node that fails stops no other.
+
+    :param content: as for :func:`read`.
+    :param remove: delete the nodes that are not in the list, once their preview was seen.
+    :param remove_fingerprint: that of the preview.
+    :param kernel: as for :func:`images.deploy_images`; ``ramdisk`` likewise.
+    :param boot_option: the capability ``boot_option`` of nodes that say nothing of it.
+    :param initial_state: where nodes in ``enroll`` are to be brought; the run does it.
+    :param run_id: the run's own, or None for a new one.
+    :returns: a run whose nodes are those of the list, to be followed to their initial state; or,
+        if a preview has to be seen first, that: ``fingerprint``, ``remove`` (nodes that would be
+        deleted), ``kept`` (nodes that are in neither, and why), ``register``, ``update`` and
+        ``unchanged`` (counts). Nothing was changed then.
+    :raises NodesInvalid: with all faults of all nodes. Nothing was changed.
+    :raises NodesChanged: the preview is no longer right. Nothing was changed.
+    """
+    moves = _moves(initial_state)
+    if boot_option is not None and boot_option not in ("local", "netboot", "ramdisk"):
+        raise exceptions.InputInvalid("instance_boot_option", "must be local, netboot or ramdisk.")
+    if run_id:
+        with contextlib.suppress(exceptions.RunNotFound):
+            return runs.Run.load(cloud, run_id)
+    listed = read(cloud, content)
+    known = _known(cloud, listed)
+    pairs = _match(listed, known)
+    chosen = images.deploy_images(cloud, kernel, ramdisk)
+    given = {
+        key for key, name in zip(images.KEYS, (kernel, ramdisk), strict=True) if name is not None
+    }
+    wishes = _Wishes(chosen, given, str(boot_option) if boot_option else None)
+    unlisted = _removal(pairs, known) if remove else {"remove": [], "kept": []}
+    if remove:
+        preview = _preview(pairs, unlisted, wishes)
+        if remove_fingerprint is None:
+            return preview
+        if remove_fingerprint != preview["fingerprint"]:
+            raise exceptions.NodesChanged(preview)
+    options = {
+        "goal": initial_state,
+        "moves": moves,
+        "what": f"registered and made {initial_state}" if moves else "registered",
+    }
+    run = runs.Run(run_id or str(uuid.uuid4()), "provision", options, time.time())
+    marker = vault.Vault.from_options(_PURPOSE)
+    for pair, done in nodes.each(cloud, pairs, lambda pair: _apply(cloud, pair, wishes, marker)):
+        _note(run, pair, done, bool(moves))
+    for node, error in nodes.each(cloud, unlisted["remove"], lambda node: remove_node(cloud, node)):
+        if isinstance(error, exceptions.TripleOError):
+            run.failed.append(nodes.failed(node, f"it was not removed: {error.message}"))
+        else:
+            run.removed.append(node["uuid"])
+    run.save(cloud)
+    return run
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wishes:
+    """What a call wants for all nodes that say nothing else."""
+
+    images: Mapping[str, str]
+    given: set[str]
+    """Those of the images that the call names; the others are for new nodes."""
+    boot_option: str | None
+
+
+_NO_WISHES = _Wishes({}, set(), None)
+
+
+def _moves(initial_state: object) -> list[str]:
+    ways: dict[object, list[str]] = {
+        states.ENROLL: [],
+        states.MANAGEABLE: ["manage"],
+        states.AVAILABLE: ["manage", "provide"],
+    }
+    if not isinstance(initial_state, str) or initial_state not in ways:
+        raise exceptions.InputInvalid(
+            "initial_state", f"must be one of {exceptions.one_of(str(way) for way in ways)}."
+        )
+    return ways[initial_state]
+
+
+def _enabled_drivers(cloud: clouds.Cloud) -> set[str] | None:
+    """Return the drivers that Ironic has enabled, or None if it does not tell."""
+    try:
+        listed = nodes.patiently(cloud, cloud.ironic.driver.list)
+    except (ironic_exc.HttpError, exceptions.NotAllowed) as error:
+        if nodes.temporary(error):
+            raise
+        # By default Ironic shows them to those who administer the whole system alone. It refuses a
+        # node with another driver itself.
+        LOG.info("Ironic does not tell which drivers it has: %s", error)
+        return None
+    return {driver.name for driver in listed}
+
+
+def _fetch(cloud: clouds.Cloud, reference: Mapping[str, Any]) -> str:
+    container, name = reference["container"], reference["object"]
+    if not all(isinstance(word, str) and word for word in (container, name)) or "/" in container:
+        raise exceptions.InputInvalid("nodes_json", "must name a container and an object.")
+    try:
+        _, body = cloud.swift().get_object(container, name, resp_chunk_size=65536)
+    except swiftclient.exceptions.ClientException as error:
+        if error.http_status != 404:
+            raise
+        raise exceptions.InputInvalid(
+            "nodes_json",
+            f"refers to the object {name[:200]!r} of the container {container[:200]!r}, which is "
+            "not there.",
+        ) from None
+    most = config.options().file_max_mib * 2**20
+    parts, size = [], 0
+    for part in body:
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise exceptions.LimitExceeded(
+                f"The object {name[:200]}", size >> 20, most >> 20, "MiB", "file_max_mib"
+            )
+    return b"".join(parts).decode("utf-8", "replace")
+
+
+def _known(cloud: clouds.Cloud, listed: Sequence[Node]) -> _Known:
+    ports: dict[str, list[dict[str, Any]]] = {}
+    for port in cloud.ironic.port.list(limit=0, fields=list(_PORT_FIELDS)):
+        shown = {name: getattr(port, name, None) for name in _PORT_FIELDS}
+        ports.setdefault(str(shown["node_uuid"]), []).append(shown)
+    named = {name for node in listed for name in node.attributes} - _UNLISTED - set(_FIELDS)
+    return _Known(nodes.listed(cloud, (*_FIELDS, *sorted(named))), ports)
+
+
+def _match(listed: Sequence[Node], known: _Known) -> list[_Pair]:
+    """Find each node of the list in Ironic: by UUID, BMC, MAC address or name.
+
+    :raises NodesInvalid: some of these belong to one node of Ironic and some to another.
+    """
+    index: dict[tuple[str, str], dict[str, Any]] = {}
+    for node in known.nodes:
+        index["uuid", node["uuid"]] = node
+        if node["name"]:
+            index["name", node["name"]] = node
+        bmc = node_data.bmc_identity(str(node["driver"]), node["driver_info"] or {})
+        if bmc:
+            index["BMC", bmc] = node
+        for port in known.ports.get(node["uuid"], ()):
+            index["MAC", str(port["address"]).lower()] = node
+    pairs, faults = [], []
+    taken: dict[str, Node] = {}
+    for wanted in listed:
+        keys = [("uuid", wanted.uuid), ("BMC", wanted.bmc), ("name", wanted.name)]
+        keys.extend(("MAC", mac) for mac in wanted.macs)
+        found = [
+            (kind, key, index[kind, key]) for kind, key in keys if key and (kind, key) in index
+        ]
+        there = found[0][2] if found else None
+        others = [(kind, key, node) for kind, key, node in found[1:] if node is not there]
+        if there is not None and others:
+            kind, key, other = others[0]
+            first, own, _ = found[0]
+            faults.append(
+                _fault(
+                    wanted,
+                    kind,
+                    f"{key} belongs to node {exceptions.node_title(other)} in Ironic, but the "
+                    f"{first} {own} to node {exceptions.node_title(there)}",
+                )
+            )
+        elif there is not None and wanted.uuid and there["uuid"] != wanted.uuid:
+            kind, key, _ = found[0]
+            faults.append(
+                _fault(
+                    wanted,
+                    "uuid",
+                    f"{kind} {key} belongs to node {exceptions.node_title(there)} in Ironic",
+                )
+            )
+        elif there is not None and there["uuid"] in taken:
+            faults.append(
+                _fault(
+                    wanted,
+                    found[0][0],
+                    f"is node {exceptions.node_title(there)} in Ironic, as node "
+                    f"#{taken[there['uuid']].number} is",
+                )
+            )
+        if there is not None:
+            taken.setdefault(there["uuid"], wanted)
+        pairs.append(_Pair(wanted, there, known.ports.get(there["uuid"], []) if there else []))
+    if faults:
+        raise exceptions.NodesInvalid(faults)
+    return pairs
+
+
+def _fault(node: Node, field: str, problem: str) -> dict[str, Any]:
+    return {
+        "node": node.number,
+        "name": node.name,
+        "field": field,
+        "problem": problem,
+        "allowed": None,
+    }
+
+
+def _secrets(node: Node) -> dict[str, Any]:
+    info = node.attributes.get("driver_info") or {}
+    return {key: value for key, value in info.items() if drivers.is_secret(key)}
+
+
+def _desired(pair: _Pair, wishes: _Wishes, marker: vault.Vault) -> dict[str, Any]:
+    """Return the attributes that a node is to have, as POST takes them."""
+    wanted: dict[str, Any] = json.loads(json.dumps(pair.wanted.attributes))
+    info = wanted.setdefault("driver_info", {})
+    properties = wanted.setdefault("properties", {})
+    present = (pair.there or {}).get("driver_info") or {}
+    for key, image in wishes.images.items():
+        if key in wishes.given or key not in present:
+            info.setdefault(key, image)
+    there = ((pair.there or {}).get("properties") or {}).get("capabilities")
+    old = node_data.capabilities(there)
+    merged = {**old, **node_data.capabilities(properties.get("capabilities"))}
+    if wishes.boot_option:
+        merged.setdefault("boot_option", wishes.boot_option)
+    if merged:
+        # What others have put there, such as a profile, stays.
+        properties["capabilities"] = there if merged == old else node_data.capabilities_text(merged)
+    secrets = _secrets(pair.wanted)
+    if secrets:
+        kept = ((pair.there or {}).get("extra") or {}).get(_MARK)
+        try:
+            # With the BMC, so that nobody sees which nodes have the same password.
+            marked = [pair.wanted.bmc, pair.wanted.name, secrets]
+            is_same = isinstance(kept, str) and marker.is_mark(kept, marked)
+            wanted.setdefault("extra", {})[_MARK] = kept if is_same else marker.mark(marked)
+        except exceptions.EncryptionKeyMissing:
+            # Without a key nothing can be told of a password: it is written each time.
+            is_same = False
+        if pair.there is not None and is_same:
+            for key in secrets:
+                info.pop(key)
+    return wanted
+
+
+def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the JSON patch that brings a node to what is wanted, and leaves all else."""
+    patch: list[dict[str, Any]] = []
+    for name, value in wanted.items():
+        if name in _UNLISTED:
+            continue
+        present = there.get(name)
+        if isinstance(value, dict) and name in ("driver_info", "properties", "extra"):
+            have = present if isinstance(present, dict) else {}
+            patch.extend(
+                {"op": "add", "path": nodes.pointer(name, key), "value": item}
+                for key, item in value.items()
+                if key not in have or not _same(have[key], item)
+            )
+        elif not _same(present, value):
+            patch.append({"op": "add", "path": nodes.pointer(name), "value": value})
+    return patch
+
+
+def _same(present: object, wanted: object) -> bool:
+    if isinstance(present, dict) and isinstance(wanted, dict):
+        return present == wanted
+    if isinstance(wanted, bool) or isinstance(present, bool):
+        return present is wanted or str(present).lower() == str(wanted).lower()
+    # Ironic keeps numbers of properties as they were given, as texts too.
+    return present == wanted or str(present) == str(wanted)
+
+
+def _new_ports(pair: _Pair) -> list[dict[str, Any]]:
+    have = {str(port["address"]).lower() for port in pair.ports}
+    return [port for port in pair.wanted.ports if port["address"] not in have]
+
+
+def _port_patches(pair: _Pair) -> list[tuple[str, list[dict[str, Any]]]]:
+    have = {str(port["address"]).lower(): port for port in pair.ports}
+    found = []
+    for port in pair.wanted.ports:
+        present = have.get(port["address"])
+        if present:
+            patch = _difference(present, {k: v for k, v in port.items() if k != "address"})
+            if patch:
+                found.append((str(present["uuid"]), patch))
+    return found
+
+
+def _new_traits(pair: _Pair) -> bool:
+    have = set((pair.there or {}).get("traits") or ())
+    return not have.issuperset(pair.wanted.traits)
+
+
+def _outcome(pair: _Pair, wishes: _Wishes) -> str:
+    """Return what registering a node comes to."""
+    if pair.there is None:
+        return REGISTERED
+    wanted = _desired(pair, wishes, vault.Vault.from_options(_PURPOSE))
+    if _difference(pair.there, wanted) or _new_ports(pair) or _port_patches(pair):
+        return UPDATED
+    return UPDATED if _new_traits(pair) else UNCHANGED
+
+
+def _apply(
+    cloud: clouds.Cloud, pair: _Pair, wishes: _Wishes, marker: vault.Vault
+) -> tuple[dict[str, Any], str]:
+    """Make or change one node; return it and what came of it."""
+    wanted = _desired(pair, wishes, marker)
+    if pair.there is None:
+        return _create(cloud, pair, wanted)
+    there = pair.there
+    patch = _difference(there, wanted)
+    new_ports, port_patches, traits = _new_ports(pair), _port_patches(pair), _new_traits(pair)
+    if not (patch or new_ports or port_patches or traits):
+        return there, UNCHANGED
+    _check_free(there)
+    if patch:
+        # Interfaces of another driver would not fit.
+        more = {"reset_interfaces": True} if there["driver"] != wanted["driver"] else {}
+        nodes.change(cloud, there["uuid"], patch, **more)
+    for port_id, changes in port_patches:
+        nodes.patiently(cloud, lambda p=port_id, c=changes: cloud.ironic.port.update(p, c))  # type: ignore[misc]
+    for port in new_ports:
+        _create_port(cloud, there["uuid"], port)
+    if traits:
+        both = sorted({*(there.get("traits") or ()), *pair.wanted.traits})
+        nodes.patiently(cloud, lambda: cloud.ironic.node.set_traits(there["uuid"], both))
+    return there, UPDATED
+
+
+def _check_free(node: Mapping[str, Any]) -> None:
+    """Make sure that a node may be changed.
+
+    :raises NodeStateInvalid: it is in use, or something happens to it.
+    """
+    if node.get("instance_uuid") or node["provision_state"] not in states.CHANGEABLE:
+        used = f"in use by instance {node['instance_uuid']}" if node.get("instance_uuid") else ""
+        raise exceptions.NodeStateInvalid(
+            exceptions.node_title(node),
+            used or node["provision_state"],
+            "changing it",
+            f"It was left as it is. Nodes can be changed that are "
+            f"{exceptions.one_of(states.CHANGEABLE)}.",
+        )
+
+
+def _create(cloud: clouds.Cloud, pair: _Pair, wanted: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Make a node with its ports and traits: whole, or not at all."""
+    identity = wanted.get("uuid") or _uuid(pair.wanted)
+    wanted = {**wanted, "uuid": identity}
+
+    def create() -> Any:
+        return cloud.ironic.node.create(**wanted)
+
+    try:
+        made = nodes.patiently(cloud, create)
+    except ironic_exc.Conflict as error:
+        # Its UUID follows from what it is, so this may be the same node: made by our own request
+        # whose answer was lost, or by somebody else who registers the same list.
+        made = _same_node(cloud, identity, pair.wanted)
+        if made is None:
+            raise error
+    node = {name: getattr(made, name, None) for name in _FIELDS}
+    try:
+        for port in pair.wanted.ports:
+            _create_port(cloud, identity, port)
+        if pair.wanted.traits:
+            traits = list(pair.wanted.traits)
+            nodes.patiently(cloud, lambda: cloud.ironic.node.set_traits(identity, traits))
+    except BaseException:
+        # Half a node would be found by its UUID the next time, but until then be in the way.
+        with contextlib.suppress(ironic_exc.ClientException, exceptions.TripleOError):
+            nodes.patiently(cloud, lambda: cloud.ironic.node.delete(identity))
+        raise
+    return node, REGISTERED
+
+
+def _same_node(cloud: clouds.Cloud, identity: str, wanted: Node) -> Any:
+    try:
+        there = nodes.patiently(cloud, lambda: cloud.ironic.node.get(identity))
+    except ironic_exc.NotFound:
+        return None
+    bmc = node_data.bmc_identity(str(there.driver), there.driver_info or {})
+    return there if (bmc, there.name) == (wanted.bmc, wanted.name) else None
+
+
+def _create_port(cloud: clouds.Cloud, node: str, port: Mapping[str, Any]) -> None:
+    try:
+        nodes.patiently(cloud, lambda: cloud.ironic.port.create(node_uuid=node, **port))
+    except ironic_exc.Conflict:
+        owners = cloud.ironic.port.list(
+            address=port["address"], fields=["address", "node_uuid"], limit=0
+        )
+        if node not in {owner.node_uuid for owner in owners}:
+            raise
+
+
+def _uuid(node: Node) -> str:
+    """Return the UUID of a new node, the same one whenever it follows from what the node is.
+
+    So two who register the same list at the same time make the same nodes, and Ironic lets one of
+    them make each.
+    """
+    known = node.bmc or next(iter(node.macs), None) or node.name
+    return str(uuid.uuid5(_NAMESPACE, known) if known else uuid.uuid4())
+
+
+def _note(
+    run: runs.Run,
+    pair: _Pair,
+    done: tuple[dict[str, Any], str] | exceptions.TripleOError,
+    moves: bool,
+) -> None:
+    if isinstance(done, exceptions.TripleOError):
+        title = {
+            "uuid": pair.there["uuid"] if pair.there else None,
+            "name": pair.wanted.name or pair.wanted.title,
+        }
+        run.failed.append(nodes.failed(title, done))
+        return
+    node, result = done
+    state = str(node["provision_state"])
+    # Only those that were not yet managed: a listed node that is elsewhere was put there.
+    is_new = moves and state in (states.ENROLL, "verifying")
+    run.add(
+        runs.Entry(
+            node["uuid"],
+            node["name"],
+            state=runs.QUEUED if is_new else runs.SUCCEEDED,
+            result=result,
+            provision_state=state,
+        )
+    )
+
+
+# Removing.
+
+
+def removable(node: Mapping[str, Any]) -> str | None:
+    """Return why a node must stay, or nothing."""
+    if node.get("instance_uuid"):
+        return f"it is in use by instance {node['instance_uuid']}"
+    if node.get("protected"):
+        return "it is protected"
+    if node["provision_state"] not in states.REMOVABLE:
+        return f"it is {node['provision_state']}"
+    return None
+
+
+def remove_node(cloud: clouds.Cloud, node: Mapping[str, Any]) -> None:
+    """Delete a node that is nobody's.
+
+    :param node: as Ironic showed it; it is looked at again.
+    :raises NodeStateInvalid: it is in use by now.
+    """
+    identity = str(node["uuid"])
+    try:
+        now = nodes.patiently(cloud, lambda: cloud.ironic.node.get(identity)).to_dict()
+    except ironic_exc.NotFound:
+        return
+    reason = removable(now)
+    if reason:
+        raise exceptions.NodeStateInvalid(
+            exceptions.node_title(now), now["provision_state"], "removing it", f"{reason}."
+        )
+    if now["provision_state"] not in states.DELETABLE and not now.get("maintenance"):
+        nodes.patiently(cloud, lambda: cloud.ironic.node.set_provision_state(identity, "manage"))
+    with contextlib.suppress(ironic_exc.NotFound):
+        nodes.patiently(cloud, lambda: cloud.ironic.node.delete(identity))
+
+
+def delete(cloud: clouds.Cloud, names: object) -> dict[str, Any]:
+    """Delete nodes that are nobody's.
+
+    :param names: list of UUIDs or names.
+    :returns: ``deleted``: list of UUIDs.
+    :raises NodesFailed: some could not be; the others are deleted.
+    """
+    chosen = nodes.find(cloud, names)
+    deleted, failed = [], []
+    for node, error in nodes.each(cloud, chosen, lambda node: remove_node(cloud, node)):
+        if isinstance(error, exceptions.TripleOError):
+            failed.append(nodes.failed(node, error))
+        else:
+            deleted.append(node["uuid"])
+    if failed:
+        raise exceptions.NodesFailed("deleted", len(chosen), failed, deleted=deleted)
+    return {"deleted": deleted}
+
+
+def _removal(pairs: Sequence[_Pair], known: _Known) -> dict[str, list[dict[str, Any]]]:
+    listed = {pair.there["uuid"] for pair in pairs if pair.there}
+    found: dict[str, list[dict[str, Any]]] = {"remove": [], "kept": []}
+    for node in sorted(known.nodes, key=lambda node: (node["name"] or "", node["uuid"])):
+        if node["uuid"] in listed:
+            continue
+        shown = {name: node[name] for name in ("uuid", "name", "provision_state")}
+        reason = removable(node)
+        if reason:
+            found["kept"].append({**shown, "reason": reason})
+        else:
+            found["remove"].append(shown)
+    return found
+
+
+def _preview(
+    pairs: Sequence[_Pair], unlisted: Mapping[str, list[dict[str, Any]]], wishes: _Wishes
+) -> dict[str, Any]:
+    outcomes = [_outcome(pair, wishes) for pair in pairs]
+    removed = sorted(node["uuid"] for node in unlisted["remove"])
+    return {
+        "fingerprint": hashlib.sha256("\n".join(removed).encode()).hexdigest(),
+        "remove": unlisted["remove"],
+        "kept": unlisted["kept"],
+        "register": outcomes.count(REGISTERED),
+        "update": outcomes.count(UPDATED),
+        "unchanged": outcomes.count(UNCHANGED),
+    }

@@ -1,0 +1,472 @@
+"""Moving many nodes: a few at a time, watched with one request for all, each with its own fate.
+
+A run is recorded in the object store (:mod:`documents`), so that it is not lost with an executor,
+and Mistral holds no list of nodes. Whoever follows it brings it forward; where a node really is,
+Ironic says, so it does no harm if two do, or if one ends in the middle.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import enum
+import json
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from tripleo_common import clouds, config, exceptions
+from tripleo_common.baremetal import documents, nodes
+
+STEP_SECONDS = 20
+"""How long one step may take: a workflow follows a run in many, and each occupies a thread of an
+executor."""
+
+_LISTED_BYTES = 24 * 1024
+"""How much of a record a list of nodes may fill."""
+
+_STOP_SECONDS = 120
+"""How long a node that was given up is waited for to stop what it does."""
+
+QUEUED, RUNNING, STOPPING, SUCCEEDED, FAILED = (
+    "queued",
+    "running",
+    "stopping",
+    "succeeded",
+    "failed",
+)
+"""How far a run is with a node."""
+
+
+class Verdict(enum.Enum):
+    """What a look at a node says."""
+
+    READY = enum.auto()
+    """Something can be asked of it."""
+    MOVING = enum.auto()
+    """It is on its way."""
+    DONE = enum.auto()
+    """It is where it should be."""
+    FAILED = enum.auto()
+    """It will not come there by itself."""
+
+
+@dataclasses.dataclass
+class Entry:
+    """A node of a run."""
+
+    uuid: str
+    name: str | None = None
+    state: str = QUEUED
+    result: str | None = None
+    """What else is known of it, such as ``registered``."""
+    provision_state: str | None = None
+    """Where it was seen last."""
+    asked: str | None = None
+    """What it was asked for last."""
+    began: float | None = None
+    """When that was (seconds since 1970)."""
+    refused: float | None = None
+    """Since when it has been refused for a reason that passes."""
+    refusal: str | None = None
+    """Why it was refused otherwise."""
+    error: str | None = None
+    before: str | None = None
+    """What the work noted of it before anything was asked."""
+    attempts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """``began``, ``seconds`` and ``error`` of each pass that has ended."""
+    facts: dict[str, Any] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to it in this run."""
+        return self.state in (SUCCEEDED, FAILED)
+
+
+class Work(abc.ABC):
+    """What a run does with each of its nodes."""
+
+    kind: ClassVar[str]
+    """Its name in records."""
+    stops: ClassVar[bool] = False
+    """Whether a node that takes too long can be asked to stop."""
+
+    def __init__(self, cloud: clouds.Cloud, options: Mapping[str, Any]) -> None:
+        """Keep where the nodes are, and what is wanted of them."""
+        self.cloud = cloud
+        self.options = options
+
+    @property
+    @abc.abstractmethod
+    def what(self) -> str:
+        """What is done, as in ``made available``."""
+
+    def look(self) -> dict[str, dict[str, Any]]:
+        """Return all nodes by UUID; one request however many there are."""
+        return {node["uuid"]: node for node in nodes.listed(self.cloud)}
+
+    @abc.abstractmethod
+    def judge(self, node: Mapping[str, Any], entry: Entry) -> tuple[Verdict, str]:
+        """Say what a look at a node means.
+
+        :returns: a verdict, and what to ask (READY) or a cause (FAILED).
+        """
+
+    @abc.abstractmethod
+    def start(self, entry: Entry, asked: str) -> None:
+        """Ask a node for something."""
+
+    def stop(self, entry: Entry) -> None:  # noqa: B027
+        """Ask a node to stop what it does, if that is possible."""
+
+    def finish(self, entry: Entry) -> None:
+        """Note what has come of a node that is done."""
+        entry.facts = {}
+
+    def report(self, run: Run) -> dict[str, Any]:
+        """Return what is told of a run that has ended, beside what is told of every one."""
+        return {"nodes": run.nodes()}
+
+
+class Run:
+    """The record of a run, and what is told of it."""
+
+    def __init__(self, run_id: str, kind: str, options: Mapping[str, Any], began: float) -> None:
+        """Begin with no node.
+
+        :param options: of the work; also ``concurrency`` (0 for no limit), ``attempts``,
+            ``node_timeout`` and ``timeout`` (seconds, or None) and ``what``.
+        """
+        self.id, self.kind, self.options, self.began = run_id, kind, dict(options), began
+        self.silent: float | None = None
+        self.entries: dict[str, Entry] = {}
+        self.failed: list[dict[str, Any]] = []
+        """What did not become a node of the run: ``uuid``, ``name`` and ``error`` of each."""
+        self.removed: list[str] = []
+        """UUIDs of nodes that were deleted on the way."""
+
+    def add(self, entry: Entry) -> None:
+        """Take a node in."""
+        self.entries[entry.uuid] = entry
+
+    def save(self, cloud: clouds.Cloud) -> None:
+        """Write the record."""
+        documents.write(
+            cloud,
+            _name(self.id),
+            {
+                "id": self.id,
+                "kind": self.kind,
+                "options": self.options,
+                "began": self.began,
+                "silent": self.silent,
+                "failed": self.failed,
+                "removed": self.removed,
+                "nodes": [dataclasses.asdict(entry) for entry in self.entries.values()],
+            },
+        )
+
+    @classmethod
+    def load(cls, cloud: clouds.Cloud, run_id: object) -> Run:
+        """Read the record.
+
+        :raises RunNotFound: there is none.
+        """
+        if not isinstance(run_id, str) or not 0 < len(run_id) <= 100 or "/" in run_id:
+            raise exceptions.InputInvalid("run", "must be the id of a run.")
+        record = documents.read(cloud, _name(run_id))
+        if not isinstance(record, dict):
+            raise exceptions.RunNotFound(run_id)
+        run = cls(record["id"], record["kind"], record["options"], record["began"])
+        run.silent, run.failed = record["silent"], record["failed"]
+        run.removed = record["removed"]
+        for entry in record["nodes"]:
+            run.add(Entry(**entry))
+        return run
+
+    @property
+    def open(self) -> list[Entry]:
+        """The nodes that something more happens to."""
+        return [entry for entry in self.entries.values() if not entry.ended]
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Return ``uuid``, ``name`` and ``error`` of each that failed."""
+        return [
+            *self.failed,
+            *(
+                {"uuid": entry.uuid, "name": entry.name, "error": entry.error or "failed"}
+                for entry in self.entries.values()
+                if entry.state == FAILED
+            ),
+        ]
+
+    def progress(self) -> dict[str, Any]:
+        """Return how far it is: ``run``, ``done``, counts of nodes by their state, a message."""
+        counts = dict.fromkeys((QUEUED, RUNNING, SUCCEEDED, FAILED), 0)
+        for entry in self.entries.values():
+            counts[RUNNING if entry.state == STOPPING else entry.state] += 1
+        counts[FAILED] += len(self.failed)
+        total = sum(counts.values())
+        ended = counts[SUCCEEDED] + counts[FAILED]
+        return {
+            "run": self.id,
+            "done": ended == total,
+            "total": total,
+            "counts": counts,
+            "message": f"{ended} of {total} nodes have ended, {counts[FAILED]} of them failed; "
+            f"{counts[RUNNING]} are under way, {counts[QUEUED]} wait.",
+        }
+
+    def results(self) -> dict[str, Any]:
+        """Return counts of what came of the nodes, and where all that is known of them is.
+
+        :returns: a count for each ``result``, ``removed`` (a count), ``record`` (``container`` and
+            ``object``).
+        """
+        counts: dict[str, int] = {}
+        for entry in self.entries.values():
+            if entry.result:
+                counts[entry.result] = counts.get(entry.result, 0) + 1
+        if self.removed:
+            counts["removed"] = len(self.removed)
+        return {**counts, "record": documents.reference(_name(self.id))}
+
+    def summary(self) -> dict[str, Any]:
+        """Return :meth:`progress`, :meth:`results`, :meth:`nodes`, and the first of ``failed``."""
+        return {
+            **self.progress(),
+            **self.results(),
+            "nodes": self.nodes(),
+            "failed": self.failures()[:100],
+        }
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return the nodes that Ironic has, with less of each the more they are.
+
+        :returns: ``uuid``, ``result`` if there is one, ``name`` and ``provision_state``, if that
+            fits a record; then ``uuid`` and ``result``; then ``uuid`` alone.
+        """
+        found: list[dict[str, Any]] = []
+        for fields in (
+            ("uuid", "name", "provision_state", "result"),
+            ("uuid", "result"),
+            ("uuid",),
+        ):
+            found = [
+                {
+                    name: getattr(entry, name)
+                    for name in fields
+                    if name != "result" or entry.result is not None
+                }
+                for entry in self.entries.values()
+            ]
+            if len(json.dumps(found)) <= _LISTED_BYTES:
+                break
+        return found
+
+
+def begin(
+    cloud: clouds.Cloud,
+    work: Work,
+    chosen: Iterable[Mapping[str, Any]],
+    options: Mapping[str, Any],
+    run_id: str | None,
+) -> Run:
+    """Record what is to be done with nodes; nothing is asked of them yet.
+
+    :param chosen: the nodes as Ironic has them.
+    :param run_id: the run's own; a run of it that is there already is returned as it is.
+    """
+    if run_id:
+        try:
+            return Run.load(cloud, run_id)
+        except exceptions.RunNotFound:
+            pass
+    run = Run(run_id or str(uuid.uuid4()), work.kind, options, time.time())
+    for node in chosen:
+        run.add(Entry(node["uuid"], node["name"], provision_state=node.get("provision_state")))
+    run.save(cloud)
+    return run
+
+
+def follow(cloud: clouds.Cloud, work: Work, run: Run, seconds: float = STEP_SECONDS) -> None:
+    """Bring a run forward for a while, and save it; to its end, if that comes first."""
+    patience = config.options().baremetal_patience
+    try:
+        for _ in _pauses(cloud, run, seconds):
+            seen = _look(cloud, work, run, patience)
+            if seen is not None:
+                _advance(cloud, work, run, seen, patience)
+            if not run.open:
+                break
+    finally:
+        run.save(cloud)
+
+
+def _pauses(cloud: clouds.Cloud, run: Run, seconds: float) -> Iterator[float]:
+    """Yield for each look: at once, then at intervals that grow with what has passed."""
+    waited = max(0.0, time.time() - run.began)
+    # At most a twentieth of the time is lost between two looks.
+    longest = min(1.0 if run.options.get("concurrency") else 5.0, max(0.5, waited / 20))
+    return cloud.deadline.poll(min(0.5, longest), longest, seconds)
+
+
+def _look(
+    cloud: clouds.Cloud, work: Work, run: Run, patience: float
+) -> dict[str, dict[str, Any]] | None:
+    """Look at all nodes, or note that nobody answers; after some time the run ends with that."""
+    try:
+        seen = work.look()
+    # The service's own errors, whatever the client makes of them.
+    except Exception as error:
+        known = clouds.translate(error, cloud.names)
+        if not isinstance(known, exceptions.ServiceUnavailable):
+            raise
+        run.silent = run.silent or time.time()
+        if time.time() - run.silent > patience:
+            for entry in run.open:
+                _fail(entry, f"nothing more is known of it: {known.message}")
+        return None
+    run.silent = None
+    return seen
+
+
+def _advance(
+    cloud: clouds.Cloud,
+    work: Work,
+    run: Run,
+    seen: Mapping[str, Mapping[str, Any]],
+    patience: float,
+) -> None:
+    attempts = int(run.options.get("attempts") or 1)
+    now = time.time()
+    ready: list[tuple[Entry, str]] = []
+    for entry in run.open:
+        node = seen.get(entry.uuid)
+        if node is None:
+            _fail(entry, "it is not in Ironic any more")
+            continue
+        entry.provision_state = node.get("provision_state")
+        verdict, words = work.judge(node, entry)
+        if entry.state == STOPPING:
+            if verdict is not Verdict.MOVING or now - (entry.refused or now) > _STOP_SECONDS:
+                _retry_or_fail(entry, entry.error or "it was stopped", attempts)
+        elif verdict is Verdict.DONE:
+            _end_attempt(entry, None)
+            entry.state, entry.error = SUCCEEDED, None
+        elif verdict is Verdict.FAILED:
+            # What was wrong before anything was asked does not pass by trying again.
+            _retry_or_fail(entry, words, attempts if entry.state == RUNNING else 0)
+        elif verdict is Verdict.READY:
+            ready.append((entry, words))
+        elif entry.state == QUEUED:
+            # It was asked already, by a follower that has not come to say so, or by somebody else.
+            entry.state, entry.began = RUNNING, now
+        if entry.state == RUNNING and _overdue(entry, run, now):
+            _give_up(cloud, work, entry)
+            ready = [(one, asked) for one, asked in ready if one is not entry]
+    done = [e for e in run.entries.values() if e.state == SUCCEEDED and e.facts is None]
+    _finish(cloud, work, [entry for entry in done if entry.asked])
+    _start(cloud, work, run, ready, patience)
+
+
+def _start(
+    cloud: clouds.Cloud,
+    work: Work,
+    run: Run,
+    ready: list[tuple[Entry, str]],
+    patience: float,
+) -> None:
+    """Ask as many nodes as may be under way."""
+    limit = int(run.options.get("concurrency") or 0)
+    under_way = sum(entry.state in (RUNNING, STOPPING) for entry in run.entries.values())
+    # Nodes in the middle of their way go first, and take no further place.
+    on_way = [(entry, asked) for entry, asked in ready if entry.state == RUNNING]
+    waiting = [(entry, asked) for entry, asked in ready if entry.state == QUEUED]
+    if limit:
+        waiting = waiting[: max(0, limit - under_way)]
+    chunk = 8 * config.options().baremetal_threads
+    asked_for = [*on_way, *waiting][:chunk]
+    attempts = int(run.options.get("attempts") or 1)
+    now = time.time()
+    outcome = nodes.each(cloud, asked_for, lambda one: _ask(work, *one))
+    for (entry, asked), refusal in outcome:
+        if refusal is None:
+            entry.began = entry.began if entry.state == RUNNING else now
+            entry.state, entry.asked = RUNNING, asked
+            entry.refused = entry.refusal = None
+        elif isinstance(refusal, Passing):
+            entry.refused = entry.refused or now
+            if now - entry.refused > patience:
+                _fail(entry, refusal.message)
+        elif entry.refusal is None:
+            # It may be under way already; the next look says.
+            entry.refusal = refusal.message
+        else:
+            entry.began = entry.began or now
+            _retry_or_fail(entry, refusal.message, attempts)
+
+
+class Passing(exceptions.TripleOError):
+    """Something is refused for a reason that passes by itself."""
+
+
+def _ask(work: Work, entry: Entry, asked: str) -> None:
+    try:
+        work.start(entry, asked)
+    # Each is told apart by the one rule of what passes.
+    except Exception as error:
+        if not nodes.temporary(error):
+            raise
+        known = clouds.translate(error, work.cloud.names)
+        raise Passing(known.message if known else str(error)) from error
+
+
+def _finish(cloud: clouds.Cloud, work: Work, done: list[Entry]) -> None:
+    for entry, error in nodes.each(cloud, done, work.finish):
+        if entry.facts is None:
+            entry.facts = {}
+        if isinstance(error, exceptions.TripleOError):
+            entry.facts = {"error": error.message}
+
+
+def _overdue(entry: Entry, run: Run, now: float) -> bool:
+    limit = float(run.options.get("node_timeout") or 0)
+    return bool(limit) and entry.began is not None and now - entry.began > limit
+
+
+def _give_up(cloud: clouds.Cloud, work: Work, entry: Entry) -> None:
+    limit = work.options.get("node_timeout")
+    cause = f"it was still {entry.provision_state} after {limit:g} seconds"
+    if not work.stops:
+        _fail(entry, cause)
+        return
+    entry.error = cause
+    entry.state, entry.refused = STOPPING, time.time()
+    for _, error in nodes.each(cloud, [entry], work.stop):
+        if isinstance(error, exceptions.TripleOError):
+            entry.error += f", and could not be stopped: {error.message}"
+
+
+def _end_attempt(entry: Entry, error: str | None) -> None:
+    began = entry.began
+    if began is not None:
+        seconds = round(time.time() - began, 1)
+        entry.attempts.append({"began": round(began), "seconds": seconds, "error": error})
+    entry.began = entry.refused = entry.refusal = None
+
+
+def _retry_or_fail(entry: Entry, cause: str, attempts: int) -> None:
+    _end_attempt(entry, cause)
+    entry.error = cause[:1000]
+    entry.asked = None
+    entry.state = QUEUED if len(entry.attempts) < attempts else FAILED
+
+
+def _fail(entry: Entry, cause: str) -> None:
+    _retry_or_fail(entry, cause, 0)
+
+
+def _name(run_id: str) -> str:
+    return f"runs/{run_id}.json"
