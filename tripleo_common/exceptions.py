@@ -749,10 +749,11 @@ class RootDeviceNotFound(TripleOError):
 
     def __init__(self, node: str, wanted: str, disks: list[dict[str, Any]]) -> None:
         """Name the node, what was wanted and the disks that it has."""
-        have = ", ".join(f"{disk.get('name')} ({disk.get('size_gib')} GiB)" for disk in disks)
+        names = [f"{disk.get('name')} ({disk.get('size_gib')} GiB)" for disk in disks]
+        have = one_of(names)
         super().__init__(
             f"Node {node} has no disk that can be its root device: wanted was {wanted}, there "
-            f"are: {have or 'none'}.",
+            f"are: {have}.",
             node=node,
             wanted=wanted,
             disks=disks[:50],

@@ -76,7 +76,7 @@ class Executor:
         with self._lock:
             if self.is_dead:
                 raise Killed
-            if request.method in ("PUT", "POST", "DELETE"):
+            if request.method in ("PUT", "POST", "PATCH", "DELETE"):
                 self.writes += 1
                 if self.writes == self._dies_at:
                     self.is_dead = True
@@ -257,6 +257,7 @@ class Swift(Service):
             del objects[name]
             context.status_code = 204
             return ""
+        context.headers["Content-Length"] = str(len(objects[name]))
         return objects[name]
 
     def _extract(self, request, container):

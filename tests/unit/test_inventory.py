@@ -521,7 +521,8 @@ class Neighbors(base.TestCase):
     @ddt.data(
         "0080c2",
         "0080c201",
-        "0080c20100",
+        "0080c20101",
+        "0080c20301",
         "0080c2010000",
         "0080c2010fff",
         "0080c202006400",
@@ -529,7 +530,7 @@ class Neighbors(base.TestCase):
         "0080c2030fff0478787878",
     )
     def test_no_vlan(self, rubbish):
-        self.assertIsNone(neighbor([127, rubbish]))
+        self.assertIsNone(neighbor([127, rubbish], [8, "0080c2010064"]))
 
     def test_vlans(self):
         self.assertEqual(
@@ -542,6 +543,22 @@ class Neighbors(base.TestCase):
                 [127, "0080c203012c0178"],
             ),
         )
+
+    def test_what_is_said_first_counts(self):
+        twice = [[1, "0761"], [2, "0762"], [4, "63"], [5, "64"], [5, "65"], [4, "65"], [2, "0765"]]
+        self.assertEqual(
+            {
+                **NO_NEIGHBOR,
+                "chassis_id": "a",
+                "port_id": "b",
+                "port_description": "c",
+                "switch": "d",
+            },
+            neighbor(*twice, [1, "0765"]),
+        )
+
+    def test_longest_text(self):
+        self.assertEqual("a" * 200, neighbor([5, "61" * 511])["switch"])
 
     def test_no_more_is_read_than_a_packet_can_hold(self):
         self.assertIsNone(neighbor(*([3, "0078"] for _ in range(256)), [5, "7377"]))
@@ -595,6 +612,7 @@ class Summary(base.TestCase):
         (EMPTY, "no disks, no NICs"),
         ({"error": "Ironic does not answer"}, ""),
         ({"cpus": 1, "cpu_arch": None, "memory_mib": 512}, "1 CPU, 512 MiB"),
+        ({"memory_mib": 1024}, "1 GiB"),
         ({"memory_mib": 1535, "nics": [NO_NIC]}, "1 GiB, 1 NIC"),
         ({"disks": [NO_DISK]}, "1 disk"),
         ({"disks": [{**NO_DISK, "size_gib": 9}], "boot_mode": "bios"}, "1 disk 9 GiB, bios"),

@@ -60,6 +60,18 @@ PURE = (
 )
 """Modules of ``plan`` that are functions from data to data."""
 
+PURE_TOO = (
+    "_node_text",
+    "_node_values",
+    "drivers",
+    "inventory",
+    "matching",
+    "node_data",
+    "root_device",
+    "states",
+)
+"""Those of ``baremetal``."""
+
 
 def imports(module):
     """Return the dotted names that a module imports, wherever in it they are imported."""
@@ -107,9 +119,9 @@ class Layers(base.TestCase):
         }
         self.assertEqual({"plan/sources/downloads.py"}, users)
 
-    @ddt.data(*PURE)
+    @ddt.data(*(f"plan/{name}.py" for name in PURE), *(f"baremetal/{name}.py" for name in PURE_TOO))
     def test_pure_module_knows_no_cloud(self, name):
-        for used in imports(f"plan/{name}.py"):
+        for used in imports(name):
             self.assertFalse(used.startswith("tripleo_common.clouds"), used)
             self.assertNotIn(used.split(".")[0], CLIENTS)
 

@@ -116,6 +116,13 @@ class Match(base.TestCase):
             "c:control_profile:1",
             [["c"], ["a"], ["b"]],
         ),
+        # The way out is by the first of two roles that are full.
+        (
+            "control=1 compute=1 ceph=1",
+            "a:control_profile:1,ceph_profile:1 b:compute_profile:1 "
+            "c:control_profile:1,compute_profile:1",
+            [["c"], ["b"], ["a"]],
+        ),
         # Roles are filled in their order.
         ("control=1 compute=2", "a b", [["a"], ["b"]]),
         # Two roles may have a profile in common.
@@ -161,6 +168,19 @@ class Match(base.TestCase):
     def test_node_that_says_nothing_of_use_serves_all(self, properties):
         result = matching.match([demand(1, "control")], [node("a", properties=properties)])
         self.assertEqual({"uuid-a": "control"}, result.assign)
+
+    def test_a_role_without_a_profile_takes_any_node_and_tags_none(self):
+        nodes = [node("a", "profile:compute"), node("b")]
+        demands = [matching.Demand("Any", 3, None)]
+        result = matching.match(demands, nodes)
+        self.assertEqual({"a", "b"}, set(placed(result)[0]))
+        self.assertEqual({}, result.assign)
+        self.assertIn("of any profile", result.roles[0]["reason"])
+
+    def test_names_go_before_uuids(self):
+        nodes = [node("b", uuid="1"), node("a", uuid="2"), node(None, uuid="3")]
+        result = matching.match([demand(2, "control")], nodes)
+        self.assertEqual([[None, "a"]], placed(result))
 
     def test_node_without_a_name(self):
         result = matching.match([demand(1, "control")], [node(None), node("a"), node("")])
@@ -209,6 +229,12 @@ class Reason(base.TestCase):
         self.assertEqual(
             "wanted 1 node of profile ceph; 1 node exists: none matches, 1 in use",
             reason(demand(1, "ceph"), node("a", instance_uuid="i")),
+        )
+
+    def test_two_nodes_match(self):
+        self.assertEqual(
+            "wanted 3 nodes of profile ceph; 2 nodes exist: 2 match",
+            reason(demand(3, "ceph"), node("a"), node("b", "profile:ceph")),
         )
 
     def test_nodes_that_other_roles_have(self):
@@ -265,13 +291,13 @@ class Properties(base.TestCase):
 
     def some_demands(self, chosen, most):
         return [
-            demand(chosen.randrange(most), chosen.choice(PROFILES), f"Role{i}")
+            matching.Demand(f"Role{i}", chosen.randrange(most), chosen.choice((*PROFILES, None)))
             for i in range(chosen.randrange(1, 4))
         ]
 
     def check(self, demands, nodes, truth, result):
         """Hold a result to what is promised of it; return how many of each kind matched."""
-        seen, kinds = [], {"tagged": 0, "offered": 0, "any": 0}
+        seen, kinds, assigned = [], {"tagged": 0, "offered": 0, "any": 0}, 0
         for wanted, role in zip(demands, result.roles, strict=True):
             self.assertEqual(
                 (wanted.role, wanted.profile, wanted.count),
@@ -281,13 +307,15 @@ class Properties(base.TestCase):
             self.assertEqual(bool(role["missing"]), role["reason"] is not None)
             for one in role["matched"]:
                 kind, serves = truth[one["uuid"]]
-                self.assertIn(wanted.profile, serves)
+                self.assertNotEqual("out", kind)
+                self.assertIn(wanted.profile, {*serves, None})
                 self.assertEqual(kind == "tagged", one["tagged"])
                 tag = None if one["tagged"] else wanted.profile
                 self.assertEqual(tag, result.assign.get(one["uuid"]))
+                assigned += tag is not None
                 kinds[kind] += 1
                 seen.append(one["uuid"])
-        self.assertEqual(len(result.assign), kinds["offered"] + kinds["any"])
+        self.assertEqual(assigned, len(result.assign))
         seen += [one["uuid"] for one in result.unused]
         self.assertEqual(sorted(u for u, (kind, _) in truth.items() if kind != "out"), sorted(seen))
         return tuple(kinds.values())
@@ -301,7 +329,8 @@ class Properties(base.TestCase):
         free = [value for value in truth.values() if value[0] != "out"]
         order = ("tagged", "offered", "any")
         options = [
-            [None, *(i for i, d in enumerate(demands) if d.profile in serves)] for _, serves in free
+            [None, *(i for i, d in enumerate(demands) if d.profile in {*serves, None})]
+            for _, serves in free
         ]
         for way in itertools.product(*options):
             if any(way.count(i) > d.count for i, d in enumerate(demands)):

@@ -137,6 +137,10 @@ class Choose(base.TestCase):
             self.assertIn("of at least 100 GiB (too small: sdb)", message)
             self.assertEqual("sdb", choose(wanted, *disks, minimum_size=99).name)
 
+    def test_small_disk_that_ironic_would_take_is_not_passed_over(self):
+        message = self.refused({"size": "> 1"}, known("sda", 2), known("sdb", 9))
+        self.assertIn("of at least 4 GiB (too small: sda)", message)
+
     @ddt.data(
         ("smallest", "the smallest"),
         ("largest", "the largest"),
@@ -210,7 +214,14 @@ class Hints(base.TestCase):
     DISKS = (
         disk("/dev/sda", 100, rotational=True, vendor="ATA", model="Samsung SSD 870", serial="A1"),
         disk("/dev/sdb", 100.5, rotational=False, vendor="ata", model="INTEL", serial="a2"),
-        disk("/dev/nvme0n1", 931.5, rotational=False, model="Micron 7450", serial="5"),
+        disk(
+            "/dev/nvme0n1",
+            931.5,
+            rotational=False,
+            model="Micron 7450",
+            serial="5",
+            wwn_vendor_extension="0x1f",
+        ),
         disk("/dev/sdz", 5, hctl="6:0:0:0", wwn="0x5", by_path="/dev/disk/by-path/x"),
     )
 
@@ -230,7 +241,8 @@ class Hints(base.TestCase):
         ({"vendor": "ata", "rotational": False}, 1),
         ({"rotational": "no"}, 1),
         ({"rotational": " TRUE "}, 0),
-        ({"rotational": "1"}, 0),
+        *(({"rotational": word}, 0) for word in ("1", "t", "on", "y", "Yes")),
+        *(({"rotational": word}, 1) for word in ("0", "f", "off", "n", "false")),
         ({"size": 100}, 0),
         ({"size": "100"}, 0),
         ({"size": "== 100"}, 0),
@@ -243,7 +255,10 @@ class Hints(base.TestCase):
         ({"size": "<range-in> [ 100.5 900 ]"}, 1),
         ({"size": "<range-in> ( 100 931.5 ]", "model": "<in> micron"}, 2),
         ({"size": "<range-in>[ 5 100 )"}, 3),
+        ({"size": "<range-in> [ 5 5 ]"}, 3),
         ({"hctl": "6:0:0:0"}, 3),
+        ({"wwn_vendor_extension": "<in> 0x1"}, 2),
+        ({"model": f"<or> {'x' * 238} <or> intel"}, 1),
         ({"wwn": "0X5"}, 3),
         ({"by_path": "<in> by-path"}, 3),
         # What a disk does not have is none, as text.
@@ -375,6 +390,7 @@ class Hints(base.TestCase):
         ("serial", ">= 5"),
         ("serial", "== 5"),
         ("serial", "= 5"),
+        ("serial", "< 5"),
         # Ironic fails on what is no list in Python's writing, and disks have none.
         ("serial", "<all-in> a b"),
         ("serial", "<range-in> [ 1 2 ]"),

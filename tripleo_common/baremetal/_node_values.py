@@ -10,6 +10,7 @@ from typing import Any
 
 from tripleo_common import exceptions
 from tripleo_common.baremetal import _node_text, drivers
+from tripleo_common.baremetal import root_device as hints
 
 Parser = Callable[[Any], Any]
 """Takes a value and returns it as Ironic keeps it, or raises :class:`Wrong`."""
@@ -259,58 +260,22 @@ def _word(value: object) -> str:
 
 # Root device hints.
 
-_TEXT_HINTS = frozenset(
-    {
-        "by_path",
-        "hctl",
-        "model",
-        "name",
-        "serial",
-        "vendor",
-        "wwn",
-        "wwn_vendor_extension",
-        "wwn_with_extension",
-    }
-)
-_HINTS = _TEXT_HINTS | {"rotational", "size"}
-
-_OPERATOR = re.compile(r"(s==|s!=|s<=|s>=|s<|s>|==|!=|<=|>=|<in>|<or>|<all-in>|<range-in>|<|>|=)")
-
-_SIZE = re.compile(
-    r"(==|!=|<=|>=|<|>|=)?\s*0*[1-9][0-9]{0,14}"
-    r"|(<or>\s*0*[1-9][0-9]{0,14}\s*)+"
-    r"|<range-in>\s*[\[(]\s+[0-9]{1,15}\s+[0-9]{1,15}\s+[\])]"
-)
-
 
 def root_device(value: object) -> dict[str, Any]:
     """Read hints for the root device: name to value, which may begin with an operator."""
     if not isinstance(value, Mapping):
-        raise Wrong(f"is {kind(value)}", f"a mapping of {', '.join(sorted(_HINTS))}")
-    return {key: _hint(key, item) for key, item in value.items()}
-
-
-def _hint(key: object, value: object) -> Any:
-    if not isinstance(key, str) or key not in _HINTS:
-        raise Wrong(f"has the hint {shown(key)}", exceptions.one_of(_HINTS))
-    problem = f"has the hint {key} {shown(value)}"
-    if key == "rotational":
-        found = drivers.boolean(value)
-        if found is None:
-            raise Wrong(problem, "true or false")
-        return found
-    if key == "size":
-        plain_number = drivers.number(value)
-        if plain_number:
-            return plain_number
-        if not isinstance(value, str) or not _SIZE.fullmatch(value.strip()):
-            raise Wrong(
-                problem, "GiB as a whole number, also as in '>= 100' or '<or> 100 <or> 200'"
-            )
-        return value
-    if not isinstance(value, str) or not value.strip() or _OPERATOR.fullmatch(value.strip()):
-        raise Wrong(problem, "text, after an operator or without one; a number needs quotes")
-    return value
+        raise Wrong(f"is {kind(value)}", f"a mapping of {', '.join(hints.HINTS)}")
+    found = dict(value)
+    # As texts they are numbers and truths to Ironic, too.
+    for key, plain in (("size", drivers.number), ("rotational", drivers.boolean)):
+        known = plain(found.get(key))
+        if known is not None:
+            found[key] = known
+    faults = hints.faults(found) if found else []
+    if faults:
+        name, problem, allowed = faults[0]
+        raise Wrong(f"has the hint {name}, which {problem}", allowed)
+    return found
 
 
 # Ports.

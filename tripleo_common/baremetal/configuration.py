@@ -12,8 +12,8 @@ from tripleo_common.baremetal import (
     matching,
     node_data,
     nodes,
+    registration,
     root_device,
-    states,
 )
 
 _FIELDS = (*nodes.STATE, "driver_info", "properties")
@@ -41,8 +41,7 @@ def configure(
     :returns: ``configured``: list of UUIDs; ``unchanged``: likewise.
     :raises NodesFailed: some could not be; the others are configured.
     """
-    if boot_option is not None and (not isinstance(boot_option, str) or not boot_option.isalnum()):
-        raise exceptions.InputInvalid("instance_boot_option", "must be a word, such as local.")
+    option = images.check_boot_option(boot_option)
     chosen = nodes.chosen(cloud, names, _FIELDS)
     wanted = images.deploy_images(cloud, kernel, ramdisk)
 
@@ -53,8 +52,8 @@ def configure(
             for key, image in wanted.items()
             if info.get(key) != image
         ]
-        if boot_option is not None:
-            changes.extend(_capability(properties, "boot_option", str(boot_option)))
+        if option is not None:
+            changes.extend(_capability(properties, "boot_option", option))
         return [*changes, *_root_device(cloud, node, device, minimum_size, overwrite)]
 
     return _change_each(cloud, chosen, patch, "configured")
@@ -131,18 +130,12 @@ def set_capability(
     :returns: as :func:`configure`.
     :raises NodesFailed: some could not be changed; the others are.
     """
-    for what, word in (("capability", capability), ("value", value)):
-        if what == "value" and word is None:
-            continue
-        text = str(word) if isinstance(word, str | int | bool) else ""
-        if not text or any(mark in text for mark in ",:\n"):
-            raise exceptions.InputInvalid(what, "must be a text without comma and colon.")
+    word, new = _word("capability", capability), None if value is None else _word("value", value)
     chosen = nodes.find(cloud, names, _FIELDS)
-    new = None if value is None else str(value)
     return _change_each(
         cloud,
         chosen,
-        lambda node: _capability(node["properties"] or {}, str(capability), new),
+        lambda node: _capability(node["properties"] or {}, word, new),
         "changed",
     )
 
@@ -154,19 +147,36 @@ def tag(cloud: clouds.Cloud, tagged: object, untagged: object, profile: object) 
     :param untagged: list of UUIDs or names that lose theirs; may be empty.
     :param profile: its name; None takes it away from those as well.
     :returns: as :func:`configure`.
+    :raises NodesFailed: some could not be changed; the others are.
     """
-    done: dict[str, Any] = {"configured": [], "unchanged": []}
+    wanted: dict[str, str | None] = {}
+    chosen: dict[str, dict[str, Any]] = {}
     for what, names, value in (
-        ("tag_node_uuids", tagged, profile),
+        ("tag_node_uuids", tagged, None if profile is None else _word("role", profile)),
         ("untag_node_uuids", untagged, None),
     ):
         if not isinstance(names, list):
             raise exceptions.InputInvalid(what, "must be a list of UUIDs or names of nodes.")
-        if names:
-            changed = set_capability(cloud, names, "profile", value)
-            for key, uuids in done.items():
-                uuids.extend(changed[key])
-    return done
+        for node in nodes.find(cloud, names, _FIELDS, what=what) if names else ():
+            chosen[node["uuid"]] = node
+            wanted[node["uuid"]] = value
+    return _change_each(
+        cloud,
+        list(chosen.values()),
+        lambda node: _capability(node["properties"] or {}, "profile", wanted[node["uuid"]]),
+        "tagged",
+    )
+
+
+def _word(name: str, value: object) -> str:
+    """Return a word of a capability.
+
+    :raises InputInvalid: it cannot be one.
+    """
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    if not text or any(mark in text for mark in ",:") or not text.isprintable():
+        raise exceptions.InputInvalid(name, "must be a text without comma and colon.")
+    return text
 
 
 def _change_each(
@@ -179,15 +189,7 @@ def _change_each(
         changes = patch(node)
         if not changes:
             return False
-        if node["provision_state"] not in states.CHANGEABLE or node["instance_uuid"]:
-            raise exceptions.NodeStateInvalid(
-                exceptions.node_title(node),
-                f"in use by instance {node['instance_uuid']}"
-                if node["instance_uuid"]
-                else node["provision_state"],
-                "changing it",
-                "It was left as it is.",
-            )
+        registration.check_free(node)
         nodes.change(cloud, node["uuid"], changes)
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from tripleo_common import clouds, exceptions
@@ -53,8 +54,8 @@ def move(
         "off": off,
         **_limits(concurrency, node_timeout),
     }
-    chosen = nodes.chosen(cloud, names)
     work = provisioning.Provision(cloud, options)
+    chosen = functools.partial(nodes.chosen, cloud, names)
     return runs.begin(cloud, work, chosen, options, run_id).progress()
 
 
@@ -76,8 +77,8 @@ def switch(
     :returns: :meth:`runs.Run.progress`.
     """
     options = {"asked": provisioning.power_of(action, target), **_limits(0, node_timeout)}
-    chosen = nodes.find(cloud, names)
     work = provisioning.Power(cloud, options)
+    chosen = functools.partial(nodes.find, cloud, names)
     return runs.begin(cloud, work, chosen, options, run_id).progress()
 
 
@@ -101,8 +102,8 @@ def introspect(
     if not isinstance(attempts, int) or isinstance(attempts, bool) or not 1 <= attempts <= 20:
         raise exceptions.InputInvalid("max_retry_attempts", "must be a number from 0 to 19.")
     options = {"attempts": attempts, **_limits(concurrency, node_timeout)}
-    chosen = nodes.chosen(cloud, names)
     work = introspection.work_for(cloud)(cloud, options)
+    chosen = functools.partial(nodes.chosen, cloud, names)
     return runs.begin(cloud, work, chosen, options, run_id).progress()
 
 
@@ -111,9 +112,11 @@ def follow(cloud: clouds.Cloud, run_id: object) -> dict[str, Any]:
 
     :returns: :meth:`runs.Run.progress`; when it is ``done`` also :meth:`runs.Run.results` and what
         its work reports. Call again while ``done`` is false.
-    :raises NodesFailed: it has ended, and some nodes failed; the details have all that a result has.
+    :raises NodesFailed: it has ended, and some nodes failed. The details have all of a result.
     """
     run = runs.Run.load(cloud, run_id)
+    if run.kind not in _WORKS:
+        raise exceptions.RunNotFound(run.id)
     work = _WORKS[run.kind](cloud, run.options)
     if run.open:
         runs.follow(cloud, work, run)

@@ -10,6 +10,8 @@ import glanceclient.exc
 
 from tripleo_common import clouds, config, exceptions
 
+_BOOT_OPTIONS = ("local", "netboot", "ramdisk")
+
 _SCHEMES = ("http", "https", "file")
 
 KEYS = ("deploy_kernel", "deploy_ramdisk")
@@ -50,6 +52,20 @@ def deploy_images(
             names = (str(image["name"] or image["id"]) for image in cloud.glance.images.list())
             raise exceptions.ImageNotFound(str(wanted)[:80], names)
     return found
+
+
+def check_boot_option(value: object) -> str | None:
+    """Return the capability ``boot_option`` that an input names, or None.
+
+    :raises InputInvalid: there is no such.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in _BOOT_OPTIONS:
+        raise exceptions.InputInvalid(
+            "instance_boot_option", f"must be one of {exceptions.one_of(_BOOT_OPTIONS)}."
+        )
+    return value
 
 
 def _image(cloud: clouds.Cloud, wanted: str, what: str) -> str | None:

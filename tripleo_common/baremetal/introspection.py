@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import abc
+import http
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import ironic_inspector_client
-import requests
 
-from tripleo_common import clouds, config, exceptions
+from tripleo_common import clouds, exceptions
 from tripleo_common.baremetal import inventory, nodes, runs, states
 from tripleo_common.baremetal.runs import Entry, Run, Verdict
 
-_REPORT_BYTES = 20 * 1024
+_REPORT_BYTES = 40 * 1024
 """How much of a record the report may fill; the run's own record has all."""
+
+_REPORT_OF_FAILURES_BYTES = 12 * 1024
+"""The same if nodes failed: their causes are in that record as well."""
 
 _MANAGEABLE = (states.MANAGEABLE, "inspect failed")
 
@@ -29,6 +33,17 @@ class Introspection(runs.Work):
         """What is done."""
         return "introspected"
 
+    def note(self, run: Run) -> None:
+        """Note which introspection of each node was its last one so far."""
+        seen = self.look()
+        for entry in run.entries.values():
+            if entry.uuid in seen:
+                entry.before = self.last(seen[entry.uuid])
+
+    @abc.abstractmethod
+    def last(self, node: Mapping[str, Any]) -> str:
+        """Return what a node's last introspection is told from others by."""
+
     def report(self, run: Run) -> dict[str, Any]:
         """Return the outcome of each node, with less of each the more they are.
 
@@ -36,12 +51,18 @@ class Introspection(runs.Work):
             facts; ``failed_introspection``: list of UUIDs.
         """
         failed = [entry.uuid for entry in run.entries.values() if entry.state == runs.FAILED]
-        found: dict[str, Any] = {}
+        most = _REPORT_OF_FAILURES_BYTES if failed else _REPORT_BYTES
+        # Where not even that fits the ones that failed are what somebody has to look after.
+        ordered = sorted(run.entries.values(), key=lambda entry: entry.state != runs.FAILED)
+        found: list[tuple[str, Any]] = []
         for detail in (_all, _short, _least):
-            found = {entry.uuid: detail(entry) for entry in run.entries.values()}
-            if len(json.dumps(found)) <= _REPORT_BYTES:
+            found = [(entry.uuid, detail(entry)) for entry in ordered]
+            if len(json.dumps(dict(found))) <= most:
                 break
-        return {"introspected_nodes": found, "failed_introspection": failed}
+        return {
+            "introspected_nodes": dict(runs.first(found, most)),
+            "failed_introspection": failed,
+        }
 
 
 class IronicInspection(Introspection):
@@ -54,18 +75,20 @@ class IronicInspection(Introspection):
         fields = (*nodes.STATE, "inspection_finished_at")
         return {node["uuid"]: node for node in nodes.listed(self.cloud, fields)}
 
+    def last(self, node: Mapping[str, Any]) -> str:
+        """Return when it ended; Ironic forgets that when another one begins."""
+        return str(node.get("inspection_finished_at"))
+
     def judge(self, node: Mapping[str, Any], entry: Entry) -> tuple[Verdict, str]:
         """Tell it from the node's state."""
         state = str(node["provision_state"])
-        finished = str(node.get("inspection_finished_at"))
         if entry.before is None:
-            entry.before = finished
-        if state in states.MOVES["inspect"].ways:
-            return Verdict.MOVING, ""
-        if state == states.MANAGEABLE and finished != entry.before:
+            entry.before = self.last(node)
+        is_new = node.get("inspection_finished_at") and self.last(node) != entry.before
+        if state in states.MOVES["inspect"].ways or (state == states.MANAGEABLE and is_new):
             # Also if a follower has asked for it and has not come to say so.
             entry.asked = entry.asked or "inspect"
-            return Verdict.DONE, ""
+            return (Verdict.DONE if state == states.MANAGEABLE else Verdict.MOVING), ""
         if entry.asked:
             said = node.get("last_error")
             return Verdict.FAILED, str(said or f"it is {state}, and nothing was found")
@@ -84,9 +107,7 @@ class IronicInspection(Introspection):
 
     def stop(self, entry: Entry) -> None:
         """Abort it; that is possible as long as the ramdisk is awaited."""
-        nodes.patiently(
-            self.cloud, lambda: self.cloud.ironic.node.set_provision_state(entry.uuid, "abort")
-        )
+        self.cloud.ironic.node.set_provision_state(entry.uuid, "abort")
 
     def finish(self, entry: Entry) -> None:
         """Read what was found."""
@@ -97,6 +118,11 @@ class InspectorIntrospection(Introspection):
     """By ironic-inspector, a service of its own."""
 
     kind = "inspector"
+
+    def last(self, node: Mapping[str, Any]) -> str:
+        """Return when it began; one that is under way is waited for as if it was asked for."""
+        status = node["introspection"]
+        return str(status.get("started_at")) if status.get("finished", True) else ""
 
     def look(self) -> dict[str, dict[str, Any]]:
         """Return all nodes, each with what ironic-inspector says of it; three requests."""
@@ -112,8 +138,7 @@ class InspectorIntrospection(Introspection):
         began = str(status.get("started_at"))
         is_over = status.get("finished", True)
         if entry.before is None:
-            # One that is under way already is waited for as if it had been asked for.
-            entry.before = began if is_over else ""
+            entry.before = self.last(node)
         if not is_over:
             return Verdict.MOVING, ""
         if entry.asked and not status:
@@ -139,20 +164,21 @@ class InspectorIntrospection(Introspection):
         """Ask for it."""
         self.cloud.inspector.introspect(entry.uuid)
 
+    def delay(self, entry: Entry, seconds: float) -> str:
+        """Say that nothing has come of it; Ironic is not told where it is."""
+        return (
+            f"ironic-inspector was not done with it after {seconds:g} seconds: its ramdisk has not "
+            "called, or ironic-inspector, whose log tells why, has refused what it sent"
+        )
+
     def stop(self, entry: Entry) -> None:
         """Abort it; that is refused as long as ironic-inspector itself is at work on the node."""
-        refusal: Exception | None = None
-        for _ in self.cloud.deadline.poll(0.5, 5, config.options().baremetal_patience):
-            try:
-                self.cloud.inspector.abort(entry.uuid)
-            except ironic_inspector_client.ClientError as error:
-                if error.response.status_code != requests.codes.conflict:
-                    raise
-                refusal = error
-            else:
-                return
-        if refusal:
-            raise refusal
+        try:
+            self.cloud.inspector.abort(entry.uuid)
+        except ironic_inspector_client.ClientError as error:
+            if error.response.status_code != http.HTTPStatus.CONFLICT:
+                raise
+            raise runs.Passing(str(error)) from error
 
     def finish(self, entry: Entry) -> None:
         """Read what was found."""
@@ -166,7 +192,7 @@ class InspectorIntrospection(Introspection):
             try:
                 page = self.cloud.inspector.list_statuses(marker=marker)
             except ironic_inspector_client.ClientError as error:
-                if marker is None or error.response.status_code != requests.codes.not_found:
+                if marker is None or error.response.status_code != http.HTTPStatus.NOT_FOUND:
                     raise
                 # The node that the last page ended with is gone; so it begins anew.
                 marker = None
@@ -197,7 +223,7 @@ def facts_of(cloud: clouds.Cloud, node: str) -> dict[str, Any]:
         if work_for(cloud) is InspectorIntrospection:
             return _found_by_inspector(cloud, node)
     except ironic_inspector_client.ClientError as error:
-        if error.response.status_code != requests.codes.not_found:
+        if error.response.status_code != http.HTTPStatus.NOT_FOUND:
             raise
     found = nodes.patiently(cloud, lambda: cloud.ironic.node.get_inventory(node))
     return inventory.facts(found.get("inventory"), found.get("plugin_data"))
@@ -213,7 +239,7 @@ def _all(entry: Entry) -> dict[str, Any]:
 
 
 def _short(entry: Entry) -> dict[str, Any]:
-    shown = {**_least(entry), "uuid": entry.uuid, "name": entry.name}
+    shown = {**_least(entry), "error": entry.error, "uuid": entry.uuid, "name": entry.name}
     if entry.facts:
         shown["summary"] = inventory.summary(entry.facts)
     return shown

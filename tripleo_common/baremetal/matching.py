@@ -23,12 +23,13 @@ _TOLD = 10
 class Demand:
     """How many nodes of which profile a role wants.
 
+    :ivar profile: None if any node will do.
     :raises InputInvalid: the count is no number of nodes.
     """
 
     role: str
     count: int
-    profile: str
+    profile: str | None
 
     def __post_init__(self) -> None:
         """Check the count."""
@@ -99,9 +100,9 @@ def match(demands: Sequence[Demand], nodes: Iterable[Mapping[str, Any]]) -> Resu
             if not node.refusal and number not in places
         ],
         assign={
-            pool[number].uuid: demands[role].profile
+            pool[number].uuid: profile
             for number, role in sorted(places.items())
-            if not pool[number].tag
+            if not pool[number].tag and (profile := demands[role].profile)
         },
     )
 
@@ -130,8 +131,10 @@ class _Node:
         kind = 0 if self.tag else 1 if self.offers is not None else 2
         return kind, self.name or "", self.uuid
 
-    def unfit(self, profile: str) -> str | None:
+    def unfit(self, profile: str | None) -> str | None:
         """Return why it does not serve a profile; None if it does."""
+        if profile is None:
+            return None
         if self.tag:
             return None if self.tag == profile else f"of profile {self.tag[:80]}"
         if self.offers is None or profile in self.offers:
@@ -244,7 +247,8 @@ def _reason(
     :param places: number of a node to that of the role that it serves.
     """
     demand = demands[role]
-    wanted = f"wanted {_nodes(demand.count)} of profile {demand.profile}"
+    kind = f"profile {demand.profile}" if demand.profile else "any profile"
+    wanted = f"wanted {_nodes(demand.count)} of {kind}"
     if not pool:
         return f"{wanted}; there are no nodes"
     matched, found = 0, collections.Counter[str]()

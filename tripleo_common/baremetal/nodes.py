@@ -41,10 +41,16 @@ def listed(
     """Return all nodes: one request, or one for each thousand (Ironic's ``max_limit``).
 
     :param fields: which fields of each.
-    :param filters: as ironicclient takes them, such as ``provision_state``.
+    :param filters: fields and the values that they have, such as ``provision_state``.
     """
-    found = cloud.ironic.node.list(limit=0, fields=list(fields), **filters)
-    return [{name: getattr(node, name, None) for name in fields} for node in found]
+    wanted = list(dict.fromkeys((*fields, *filters)))
+    found = cloud.ironic.node.list(limit=0, fields=wanted, **filters)
+    return [
+        {name: getattr(node, name, None) for name in fields}
+        for node in found
+        # Ironic's links to further pages forget most filters.
+        if all(getattr(node, name, None) == value for name, value in filters.items())
+    ]
 
 
 def find(

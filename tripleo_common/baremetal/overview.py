@@ -22,7 +22,7 @@ def table(
     """
     filters: dict[str, Any] = {}
     if provision_state is not None:
-        if provision_state not in states.STATES:
+        if not isinstance(provision_state, str) or provision_state not in states.STATES:
             raise exceptions.InputInvalid(
                 "provision_state", f"must be one of {exceptions.one_of(states.STATES)}."
             )

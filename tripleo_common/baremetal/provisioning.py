@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tripleo_common import exceptions
@@ -33,14 +33,15 @@ class Provision(runs.Work):
         if state == goal and not node.get("target_provision_state"):
             return self._switched_off(node, entry)
         ours = {way for name in moves for way in states.MOVES[name].ways}
-        if states.is_moving(state):
+        if entry.asked and state in (self.options.get("errors") or ()):
+            return Verdict.FAILED, _cause(node)
+        if states.is_moving(state) or state in ours:
+            entry.asked = entry.asked or _asked(node, moves)
             if entry.asked or state in ours:
                 return Verdict.MOVING, ""
             return Verdict.FAILED, f"it is {state}, which leads elsewhere; wait for that to end"
         asked = states.MOVES.get(entry.asked or "")
         if asked and state != asked.goal:
-            return Verdict.FAILED, _cause(node)
-        if state in (self.options.get("errors") or ()) and entry.asked:
             return Verdict.FAILED, _cause(node)
         unfree = nodes.free_to_move(node)
         if unfree:
@@ -55,6 +56,9 @@ class Provision(runs.Work):
     def _switched_off(self, node: Mapping[str, Any], entry: Entry) -> tuple[Verdict, str]:
         """Judge a node that is at the goal."""
         if not self.options.get("off") or node["power_state"] != states.ON:
+            return Verdict.DONE, ""
+        if nodes.free_to_move(node):
+            # Somebody has taken it already.
             return Verdict.DONE, ""
         if node.get("target_power_state") or (entry.asked == _OFF and node.get("reservation")):
             return Verdict.MOVING, ""
@@ -82,16 +86,27 @@ class Power(runs.Work):
 
     def judge(self, node: Mapping[str, Any], entry: Entry) -> tuple[Verdict, str]:
         """Tell it from the node's power state, and from whether Ironic is at work on it."""
-        goal = states.POWER[self.options["asked"]]
+        wanted = self.options["asked"]
+        goal, is_reboot = states.POWER[wanted], wanted.endswith("reboot")
+        if node.get("target_power_state") == goal:
+            # Also if a follower has asked for it and has not come to say so.
+            entry.asked = entry.asked or wanted
         # Ironic holds the node until the power has changed, or has failed to.
         if node.get("target_power_state") or (entry.asked and node.get("reservation")):
             return Verdict.MOVING, ""
         is_there = node["power_state"] == goal
-        if is_there and (entry.asked or not self.options["asked"].endswith("reboot")):
+        if is_reboot and (not entry.asked or node.get("last_error")):
+            # That it is on does not tell that it was rebooted.
+            is_there = False
+        if is_there:
             return Verdict.DONE, ""
         if entry.asked:
             return Verdict.FAILED, f"its power state is {node['power_state']}: {_cause(node)}"
-        return Verdict.READY, str(self.options["asked"])
+        return Verdict.READY, wanted
+
+    def delay(self, entry: Entry, seconds: float) -> str:
+        """Say that it was not switched."""
+        return f"it was not switched ({self.options['asked']}) within {seconds:g} seconds"
 
     def start(self, entry: Entry, asked: str) -> None:
         """Ask for a power state."""
@@ -138,6 +153,16 @@ def power_of(action: object, target: object) -> str:
 _NONE = states.Move(frozenset(), None, frozenset())
 
 
+def _asked(node: Mapping[str, Any], moves: Sequence[str]) -> str | None:
+    """Return the move that a node is seen on, if it is one of those.
+
+    A follower may have asked for it and not come to say so.
+    """
+    state, target = node["provision_state"], node.get("target_provision_state")
+    ways = ((name, states.MOVES[name]) for name in moves)
+    return next((name for name, move in ways if state in move.ways and target == move.goal), None)
+
+
 def _cause(node: Mapping[str, Any]) -> str:
     said = node.get("last_error")
-    return str(said) if said else f"it is {node['provision_state']} again, and Ironic says no cause"
+    return str(said) if said else f"it is {node['provision_state']}, and Ironic says no cause"

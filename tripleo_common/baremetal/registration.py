@@ -29,8 +29,20 @@ _PURPOSE = "BMC credentials"
 
 _NAMESPACE = uuid.UUID("b4e3b5b2-0f0e-4d0c-9c5b-6c2f7f2f3a10")
 
-_FIELDS = (*nodes.STATE, "driver", "driver_info", "properties", "extra", "traits", "protected")
+_FIELDS = (
+    *nodes.STATE,
+    "driver",
+    "driver_info",
+    "properties",
+    "extra",
+    "traits",
+    "protected",
+    "inspection_finished_at",
+)
 """What is looked at of every node; of the others those that the list has."""
+
+_DISCOVERED = ("cpu_arch", "cpus", "local_gb", "memory_mb")
+"""Properties that introspection finds."""
 
 _UNLISTED = frozenset({"uuid", "chassis_uuid"})
 """Attributes that Ironic does not list, or that never change."""
@@ -46,6 +58,7 @@ _PORT_FIELDS = (
     "portgroup_uuid",
     "is_smartnic",
 )
+"""What is looked at of every port; of the others those that the list has."""
 
 _REFERENCE = {"container", "object"}
 
@@ -68,6 +81,13 @@ class _Pair:
     wanted: Node
     there: dict[str, Any] | None
     ports: list[dict[str, Any]]
+    uuid: str
+    """Its own in Ironic, or the one that it is to have there."""
+
+    @property
+    def may_change(self) -> bool:
+        """Whether it is nobody's, or is not there yet."""
+        return self.there is None or _is_free(self.there)
 
 
 def read(cloud: clouds.Cloud, content: object) -> list[Node]:
@@ -127,8 +147,7 @@ def register(
     :raises NodesChanged: the preview is no longer right. Nothing was changed.
     """
     moves = _moves(initial_state)
-    if boot_option is not None and boot_option not in ("local", "netboot", "ramdisk"):
-        raise exceptions.InputInvalid("instance_boot_option", "must be local, netboot or ramdisk.")
+    option = images.check_boot_option(boot_option)
     if run_id:
         with contextlib.suppress(exceptions.RunNotFound):
             return runs.Run.load(cloud, run_id)
@@ -139,7 +158,7 @@ def register(
     given = {
         key for key, name in zip(images.KEYS, (kernel, ramdisk), strict=True) if name is not None
     }
-    wishes = _Wishes(chosen, given, str(boot_option) if boot_option else None)
+    wishes = _Wishes(chosen, given, option)
     unlisted = _removal(pairs, known) if remove else {"remove": [], "kept": []}
     if remove:
         preview = _preview(pairs, unlisted, wishes)
@@ -202,10 +221,13 @@ def _enabled_drivers(cloud: clouds.Cloud) -> set[str] | None:
         # node with another driver itself.
         LOG.info("Ironic does not tell which drivers it has: %s", error)
         return None
+    if not listed:
+        url = cloud.endpoint("baremetal")
+        raise exceptions.ServiceUnavailable("baremetal", url, "has no conductor that works")
     return {driver.name for driver in listed}
 
 
-def _fetch(cloud: clouds.Cloud, reference: Mapping[str, Any]) -> str:
+def _fetch(cloud: clouds.Cloud, reference: Mapping[str, Any]) -> bytes:
     container, name = reference["container"], reference["object"]
     if not all(isinstance(word, str) and word for word in (container, name)) or "/" in container:
         raise exceptions.InputInvalid("nodes_json", "must name a container and an object.")
@@ -228,13 +250,15 @@ def _fetch(cloud: clouds.Cloud, reference: Mapping[str, Any]) -> str:
             raise exceptions.LimitExceeded(
                 f"The object {name[:200]}", size >> 20, most >> 20, "MiB", "file_max_mib"
             )
-    return b"".join(parts).decode("utf-8", "replace")
+    return b"".join(parts)
 
 
 def _known(cloud: clouds.Cloud, listed: Sequence[Node]) -> _Known:
     ports: dict[str, list[dict[str, Any]]] = {}
-    for port in cloud.ironic.port.list(limit=0, fields=list(_PORT_FIELDS)):
-        shown = {name: getattr(port, name, None) for name in _PORT_FIELDS}
+    given = {name for node in listed for port in node.ports for name in port}
+    fields = (*_PORT_FIELDS, *sorted(given - set(_PORT_FIELDS)))
+    for port in cloud.ironic.port.list(limit=0, fields=list(fields)):
+        shown = {name: getattr(port, name, None) for name in fields}
         ports.setdefault(str(shown["node_uuid"]), []).append(shown)
     named = {name for node in listed for name in node.attributes} - _UNLISTED - set(_FIELDS)
     return _Known(nodes.listed(cloud, (*_FIELDS, *sorted(named))), ports)
@@ -250,7 +274,7 @@ def _match(listed: Sequence[Node], known: _Known) -> list[_Pair]:
         index["uuid", node["uuid"]] = node
         if node["name"]:
             index["name", node["name"]] = node
-        bmc = node_data.bmc_identity(str(node["driver"]), node["driver_info"] or {})
+        bmc = _bmc(node)
         if bmc:
             index["BMC", bmc] = node
         for port in known.ports.get(node["uuid"], ()):
@@ -263,43 +287,45 @@ def _match(listed: Sequence[Node], known: _Known) -> list[_Pair]:
         found = [
             (kind, key, index[kind, key]) for kind, key in keys if key and (kind, key) in index
         ]
-        there = found[0][2] if found else None
-        others = [(kind, key, node) for kind, key, node in found[1:] if node is not there]
-        if there is not None and others:
-            kind, key, other = others[0]
-            first, own, _ = found[0]
-            faults.append(
-                _fault(
-                    wanted,
-                    kind,
-                    f"{key} belongs to node {exceptions.node_title(other)} in Ironic, but the "
-                    f"{first} {own} to node {exceptions.node_title(there)}",
+        if not found:
+            identity = wanted.uuid or _uuid(wanted)
+            while other := index.get(("uuid", identity)):
+                if _is_begun(other, known) and not (wanted.bmc or wanted.name):
+                    found = [("uuid", identity, other)]
+                    break
+                # The address that the UUID follows from was once that of another node.
+                identity = _uuid_after(identity)
+        if not found:
+            pairs.append(_Pair(wanted, None, [], identity))
+            continue
+        first, own, there = found[0]
+        title = exceptions.node_title(there)
+        for kind, key, other in found[1:]:
+            if other is not there:
+                problem = f"{key} belongs to node {exceptions.node_title(other)} in Ironic"
+                faults.append(
+                    _fault(wanted, kind, f"{problem}, but the {first} {own} to node {title}")
                 )
-            )
-        elif there is not None and wanted.uuid and there["uuid"] != wanted.uuid:
-            kind, key, _ = found[0]
-            faults.append(
-                _fault(
-                    wanted,
-                    "uuid",
-                    f"{kind} {key} belongs to node {exceptions.node_title(there)} in Ironic",
-                )
-            )
-        elif there is not None and there["uuid"] in taken:
-            faults.append(
-                _fault(
-                    wanted,
-                    found[0][0],
-                    f"is node {exceptions.node_title(there)} in Ironic, as node "
-                    f"#{taken[there['uuid']].number} is",
-                )
-            )
-        if there is not None:
-            taken.setdefault(there["uuid"], wanted)
-        pairs.append(_Pair(wanted, there, known.ports.get(there["uuid"], []) if there else []))
+        if wanted.uuid and there["uuid"] != wanted.uuid:
+            problem = f"{first} {own} belongs to node {title} in Ironic"
+            faults.append(_fault(wanted, "uuid", problem))
+        elif there["uuid"] in taken:
+            problem = f"is node {title} in Ironic, as node #{taken[there['uuid']].number} is"
+            faults.append(_fault(wanted, first, problem))
+        taken.setdefault(there["uuid"], wanted)
+        pairs.append(_Pair(wanted, there, known.ports.get(there["uuid"], []), there["uuid"]))
     if faults:
         raise exceptions.NodesInvalid(faults)
     return pairs
+
+
+def _is_begun(node: Mapping[str, Any], known: _Known) -> bool:
+    """Tell whether all that is known of a node is its UUID: its maker did not come to its ports."""
+    return (_bmc(node), node["name"], known.ports.get(node["uuid"])) == (None, None, None)
+
+
+def _bmc(node: Mapping[str, Any]) -> str | None:
+    return node_data.bmc_identity(str(node["driver"]), node["driver_info"] or {})
 
 
 def _fault(node: Node, field: str, problem: str) -> dict[str, Any]:
@@ -320,35 +346,53 @@ def _secrets(node: Node) -> dict[str, Any]:
 def _desired(pair: _Pair, wishes: _Wishes, marker: vault.Vault) -> dict[str, Any]:
     """Return the attributes that a node is to have, as POST takes them."""
     wanted: dict[str, Any] = json.loads(json.dumps(pair.wanted.attributes))
-    info = wanted.setdefault("driver_info", {})
-    properties = wanted.setdefault("properties", {})
-    present = (pair.there or {}).get("driver_info") or {}
+    info, properties = wanted["driver_info"], wanted["properties"]
+    there = pair.there or {}
+    present = there.get("driver_info") or {}
     for key, image in wishes.images.items():
-        if key in wishes.given or key not in present:
+        # What nobody has asked for is no reason to fail because a node is in use.
+        if key in wishes.given or (key not in present and pair.may_change):
             info.setdefault(key, image)
-    there = ((pair.there or {}).get("properties") or {}).get("capabilities")
-    old = node_data.capabilities(there)
+    if there.get("inspection_finished_at"):
+        for key in _DISCOVERED:
+            # What was found in the node is nearer to the truth than the list.
+            if key in (there["properties"] or {}):
+                properties.pop(key, None)
+    text = (there.get("properties") or {}).get("capabilities")
+    old = node_data.capabilities(text)
     merged = {**old, **node_data.capabilities(properties.get("capabilities"))}
     if wishes.boot_option:
         merged.setdefault("boot_option", wishes.boot_option)
     if merged:
         # What others have put there, such as a profile, stays.
-        properties["capabilities"] = there if merged == old else node_data.capabilities_text(merged)
-    secrets = _secrets(pair.wanted)
-    if secrets:
-        kept = ((pair.there or {}).get("extra") or {}).get(_MARK)
-        try:
-            # With the BMC, so that nobody sees which nodes have the same password.
-            marked = [pair.wanted.bmc, pair.wanted.name, secrets]
-            is_same = isinstance(kept, str) and marker.is_mark(kept, marked)
-            wanted.setdefault("extra", {})[_MARK] = kept if is_same else marker.mark(marked)
-        except exceptions.EncryptionKeyMissing:
-            # Without a key nothing can be told of a password: it is written each time.
-            is_same = False
-        if pair.there is not None and is_same:
-            for key in secrets:
-                info.pop(key)
+        properties["capabilities"] = text if merged == old else node_data.capabilities_text(merged)
+    _settle_secrets(pair, present, wanted, marker)
     return wanted
+
+
+def _settle_secrets(
+    pair: _Pair, present: Mapping[str, Any], wanted: dict[str, Any], marker: vault.Vault
+) -> None:
+    """Take the secrets that Ironic has already out of what a node is to have; mark the others."""
+    secrets = _secrets(pair.wanted)
+    if not secrets:
+        return
+    kept = ((pair.there or {}).get("extra") or {}).get(_MARK)
+    is_marked, is_same, mark = isinstance(kept, str), False, None
+    try:
+        # With the node, so that nobody sees which nodes have the same password.
+        marked = [pair.uuid, secrets]
+        is_same = is_marked and marker.is_mark(kept, marked)
+        mark = kept if is_same else marker.mark(marked)
+    except exceptions.EncryptionKeyMissing:
+        # Nothing can be told of a password then: it is written each time.
+        is_marked = False
+    # Of a node in use it must be known that something has changed.
+    if is_same or not (is_marked or pair.may_change):
+        for key in secrets.keys() & present.keys():
+            del wanted["driver_info"][key]
+    elif mark != kept:
+        wanted["extra"][_MARK] = mark
 
 
 def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -373,6 +417,8 @@ def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dic
 def _same(present: object, wanted: object) -> bool:
     if isinstance(present, dict) and isinstance(wanted, dict):
         return present == wanted
+    if present is None or wanted is None:
+        return present is wanted
     if isinstance(wanted, bool) or isinstance(present, bool):
         return present is wanted or str(present).lower() == str(wanted).lower()
     # Ironic keeps numbers of properties as they were given, as texts too.
@@ -423,7 +469,7 @@ def _apply(
     new_ports, port_patches, traits = _new_ports(pair), _port_patches(pair), _new_traits(pair)
     if not (patch or new_ports or port_patches or traits):
         return there, UNCHANGED
-    _check_free(there)
+    check_free(there)
     if patch:
         # Interfaces of another driver would not fit.
         more = {"reset_interfaces": True} if there["driver"] != wanted["driver"] else {}
@@ -435,15 +481,20 @@ def _apply(
     if traits:
         both = sorted({*(there.get("traits") or ()), *pair.wanted.traits})
         nodes.patiently(cloud, lambda: cloud.ironic.node.set_traits(there["uuid"], both))
-    return there, UPDATED
+    return {**there, "name": wanted.get("name", there["name"])}, UPDATED
 
 
-def _check_free(node: Mapping[str, Any]) -> None:
+def _is_free(node: Mapping[str, Any]) -> bool:
+    """Tell whether a node is nobody's, and nothing happens to it."""
+    return not node.get("instance_uuid") and node["provision_state"] in states.CHANGEABLE
+
+
+def check_free(node: Mapping[str, Any]) -> None:
     """Make sure that a node may be changed.
 
     :raises NodeStateInvalid: it is in use, or something happens to it.
     """
-    if node.get("instance_uuid") or node["provision_state"] not in states.CHANGEABLE:
+    if not _is_free(node):
         used = f"in use by instance {node['instance_uuid']}" if node.get("instance_uuid") else ""
         raise exceptions.NodeStateInvalid(
             exceptions.node_title(node),
@@ -456,42 +507,55 @@ def _check_free(node: Mapping[str, Any]) -> None:
 
 def _create(cloud: clouds.Cloud, pair: _Pair, wanted: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """Make a node with its ports and traits: whole, or not at all."""
-    identity = wanted.get("uuid") or _uuid(pair.wanted)
-    wanted = {**wanted, "uuid": identity}
-
-    def create() -> Any:
-        return cloud.ironic.node.create(**wanted)
-
-    try:
-        made = nodes.patiently(cloud, create)
-    except ironic_exc.Conflict as error:
-        # Its UUID follows from what it is, so this may be the same node: made by our own request
-        # whose answer was lost, or by somebody else who registers the same list.
-        made = _same_node(cloud, identity, pair.wanted)
-        if made is None:
-            raise error
-    node = {name: getattr(made, name, None) for name in _FIELDS}
+    node, is_ours = _make(cloud, pair.wanted, {**wanted, "uuid": pair.uuid})
     try:
         for port in pair.wanted.ports:
-            _create_port(cloud, identity, port)
+            _create_port(cloud, pair.uuid, port)
         if pair.wanted.traits:
             traits = list(pair.wanted.traits)
-            nodes.patiently(cloud, lambda: cloud.ironic.node.set_traits(identity, traits))
-    except BaseException:
+            nodes.patiently(cloud, lambda: cloud.ironic.node.set_traits(pair.uuid, traits))
+    except Exception:
         # Half a node would be found by its UUID the next time, but until then be in the way.
-        with contextlib.suppress(ironic_exc.ClientException, exceptions.TripleOError):
-            nodes.patiently(cloud, lambda: cloud.ironic.node.delete(identity))
+        # One that somebody else has made may be whole by now.
+        if is_ours:
+            _take_back(cloud, pair.uuid)
         raise
     return node, REGISTERED
 
 
-def _same_node(cloud: clouds.Cloud, identity: str, wanted: Node) -> Any:
+def _make(
+    cloud: clouds.Cloud, wanted: Node, attributes: Mapping[str, Any]
+) -> tuple[dict[str, Any], bool]:
+    """Make a node, without its ports; return it, and whether it was certainly made here."""
     try:
-        there = nodes.patiently(cloud, lambda: cloud.ironic.node.get(identity))
+        return nodes.patiently(
+            cloud, lambda: cloud.ironic.node.create(**attributes)
+        ).to_dict(), True
+    except ironic_exc.Conflict:
+        # Its UUID follows from what it is, so this may be the same node: made by our own request
+        # whose answer was lost, or by somebody else who registers the same list.
+        there = _find(cloud, attributes["uuid"])
+        if there is None or (_bmc(there), there["name"]) != (wanted.bmc, wanted.name):
+            raise
+        return there, False
+
+
+def _take_back(cloud: clouds.Cloud, node: str) -> None:
+    try:
+        nodes.patiently(cloud, lambda: cloud.ironic.node.delete(node))
+    # It must not hide why the node was not whole.
+    except Exception as error:
+        LOG.warning("Node UUID %s is not whole, and could not be deleted: %s", node, error)
+
+
+def _find(cloud: clouds.Cloud, node: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = nodes.patiently(
+            cloud, lambda: cloud.ironic.node.get(node)
+        ).to_dict()
     except ironic_exc.NotFound:
         return None
-    bmc = node_data.bmc_identity(str(there.driver), there.driver_info or {})
-    return there if (bmc, there.name) == (wanted.bmc, wanted.name) else None
+    return found
 
 
 def _create_port(cloud: clouds.Cloud, node: str, port: Mapping[str, Any]) -> None:
@@ -515,6 +579,11 @@ def _uuid(node: Node) -> str:
     return str(uuid.uuid5(_NAMESPACE, known) if known else uuid.uuid4())
 
 
+def _uuid_after(taken: str) -> str:
+    """Return the UUID for a new node whose own is that of another one."""
+    return str(uuid.uuid5(_NAMESPACE, taken))
+
+
 def _note(
     run: runs.Run,
     pair: _Pair,
@@ -526,7 +595,8 @@ def _note(
             "uuid": pair.there["uuid"] if pair.there else None,
             "name": pair.wanted.name or pair.wanted.title,
         }
-        run.failed.append(nodes.failed(title, done))
+        # What Ironic says of a request may hold some of it.
+        run.failed.append(nodes.failed(title, _masked(done.message, pair.wanted)))
         return
     node, result = done
     state = str(node["provision_state"])
@@ -541,6 +611,14 @@ def _note(
             provision_state=state,
         )
     )
+
+
+def _masked(text: str, node: Node) -> str:
+    """Return a text without the node's secrets."""
+    for secret in _secrets(node).values():
+        for shown in {str(secret), repr(str(secret))[1:-1], json.dumps(str(secret))[1:-1]}:
+            text = text.replace(shown, "******") if shown else text
+    return text
 
 
 # Removing.
@@ -564,9 +642,8 @@ def remove_node(cloud: clouds.Cloud, node: Mapping[str, Any]) -> None:
     :raises NodeStateInvalid: it is in use by now.
     """
     identity = str(node["uuid"])
-    try:
-        now = nodes.patiently(cloud, lambda: cloud.ironic.node.get(identity)).to_dict()
-    except ironic_exc.NotFound:
+    now = _find(cloud, identity)
+    if now is None:
         return
     reason = removable(now)
     if reason:

@@ -5,17 +5,20 @@ The source is https://docs.openstack.org/ironic/latest/admin/inspection/inspecti
 
 from __future__ import annotations
 
-import json
+import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ironicclient import exc as ironic_exc
 
-from tripleo_common import clouds, exceptions
+from tripleo_common import clouds, exceptions, vault
 from tripleo_common.baremetal import nodes
 
 _FIELDS = frozenset({"description", "priority", "sensitive", "phase", "conditions", "actions"})
+
+_DESCRIPTION = 255
+"""How many characters Ironic keeps of a description."""
 
 _NAMESPACE = uuid.UUID("5a0f9e43-58f0-4e0b-9b6f-0d4f6fd0c8b8")
 
@@ -46,10 +49,10 @@ def load(
                 )
             if not isinstance(rule.get("actions"), list) or not rule["actions"]:
                 raise exceptions.InputInvalid(where, "must have a list of actions.")
-            text = f"{str(rule.get('description') or path)[:200]} {mark}"
-            content = {**rule, "description": text}
-            known = json.dumps([plan, path, content], sort_keys=True, default=str)
-            wanted[str(uuid.uuid5(_NAMESPACE, known))] = content
+            words = str(rule.get("description") or path)
+            content = {**rule, "description": f"{words[: _DESCRIPTION - len(mark) - 1]} {mark}"}
+            known = vault.to_json([plan, path, content], where, ordered=True)
+            wanted[str(uuid.uuid5(_NAMESPACE, known.decode()))] = content
     there = {
         rule.uuid
         for rule in nodes.patiently(cloud, lambda: cloud.ironic.inspection_rule.list(limit=0))
@@ -58,7 +61,7 @@ def load(
     for identity in wanted.keys() - there:
         _create(cloud, identity, wanted[identity])
     for identity in there - wanted.keys():
-        nodes.patiently(cloud, lambda i=identity: cloud.ironic.inspection_rule.delete(i))  # type: ignore[misc]
+        _delete(cloud, identity)
     return {
         "created": len(wanted.keys() - there),
         "deleted": len(there - wanted.keys()),
@@ -76,3 +79,9 @@ def _create(cloud: clouds.Cloud, identity: str, rule: Mapping[str, Any]) -> None
         raise exceptions.InputInvalid(
             f"rule {rule['description']}", f"is refused by Ironic: {str(error)[:500]}"
         ) from error
+
+
+def _delete(cloud: clouds.Cloud, identity: str) -> None:
+    # It may be gone: deleted by our own request whose answer was lost, or by somebody else.
+    with contextlib.suppress(ironic_exc.NotFound):
+        nodes.patiently(cloud, lambda: cloud.ironic.inspection_rule.delete(identity))

@@ -11,20 +11,31 @@ import abc
 import dataclasses
 import enum
 import json
+import logging
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from tripleo_common import clouds, config, exceptions
-from tripleo_common.baremetal import documents, nodes
+from tripleo_common.baremetal import documents, nodes, states
+
+LOG = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 STEP_SECONDS = 20
 """How long one step may take: a workflow follows a run in many, and each occupies a thread of an
 executor."""
 
-_LISTED_BYTES = 24 * 1024
+_SAVE_SECONDS = 3
+"""How old the record may be while somebody follows the run."""
+
+_LISTED_BYTES = 30 * 1024
 """How much of a record a list of nodes may fill."""
+
+_FAILED_BYTES = 16 * 1024
+"""How much of it a list of failures may fill."""
 
 _STOP_SECONDS = 120
 """How long a node that was given up is waited for to stop what it does."""
@@ -117,6 +128,14 @@ class Work(abc.ABC):
     def start(self, entry: Entry, asked: str) -> None:
         """Ask a node for something."""
 
+    def note(self, run: Run) -> None:  # noqa: B027
+        """Note of the nodes of a new run what their work will have to know."""
+
+    def delay(self, entry: Entry, seconds: float) -> str:
+        """Say of a node that has taken too long where it still was."""
+        state = str(entry.provision_state)
+        return f"it was still {state} after {seconds:g} seconds{_meaning(state)}"
+
     def stop(self, entry: Entry) -> None:  # noqa: B027
         """Ask a node to stop what it does, if that is possible."""
 
@@ -136,7 +155,7 @@ class Run:
         """Begin with no node.
 
         :param options: of the work; also ``concurrency`` (0 for no limit), ``attempts``,
-            ``node_timeout`` and ``timeout`` (seconds, or None) and ``what``.
+            ``node_timeout`` (seconds, or None) and ``what``.
         """
         self.id, self.kind, self.options, self.began = run_id, kind, dict(options), began
         self.silent: float | None = None
@@ -175,14 +194,16 @@ class Run:
         """
         if not isinstance(run_id, str) or not 0 < len(run_id) <= 100 or "/" in run_id:
             raise exceptions.InputInvalid("run", "must be the id of a run.")
-        record = documents.read(cloud, _name(run_id))
-        if not isinstance(record, dict):
-            raise exceptions.RunNotFound(run_id)
-        run = cls(record["id"], record["kind"], record["options"], record["began"])
-        run.silent, run.failed = record["silent"], record["failed"]
-        run.removed = record["removed"]
-        for entry in record["nodes"]:
-            run.add(Entry(**entry))
+        try:
+            record = documents.read(cloud, _name(run_id)) or {}
+            run = cls(str(record["id"]), str(record["kind"]), record["options"], record["began"])
+            run.silent, run.failed = record["silent"], record["failed"]
+            run.removed = record["removed"]
+            for entry in record["nodes"]:
+                run.add(Entry(**entry))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # Also what somebody else has put there.
+            raise exceptions.RunNotFound(run_id) from None
         return run
 
     @property
@@ -238,14 +259,14 @@ class Run:
             **self.progress(),
             **self.results(),
             "nodes": self.nodes(),
-            "failed": self.failures()[:100],
+            "failed": first(self.failures(), _FAILED_BYTES),
         }
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return the nodes that Ironic has, with less of each the more they are.
 
         :returns: ``uuid``, ``result`` if there is one, ``name`` and ``provision_state``, if that
-            fits a record; then ``uuid`` and ``result``; then ``uuid`` alone.
+            fits a record; then ``uuid`` and ``result``; then ``uuid`` alone, of as many as fit.
         """
         found: list[dict[str, Any]] = []
         for fields in (
@@ -263,19 +284,19 @@ class Run:
             ]
             if len(json.dumps(found)) <= _LISTED_BYTES:
                 break
-        return found
+        return first(found, _LISTED_BYTES)
 
 
 def begin(
     cloud: clouds.Cloud,
     work: Work,
-    chosen: Iterable[Mapping[str, Any]],
+    choose: Callable[[], Iterable[Mapping[str, Any]]],
     options: Mapping[str, Any],
     run_id: str | None,
 ) -> Run:
     """Record what is to be done with nodes; nothing is asked of them yet.
 
-    :param chosen: the nodes as Ironic has them.
+    :param choose: returns the nodes as Ironic has them.
     :param run_id: the run's own; a run of it that is there already is returned as it is.
     """
     if run_id:
@@ -284,8 +305,9 @@ def begin(
         except exceptions.RunNotFound:
             pass
     run = Run(run_id or str(uuid.uuid4()), work.kind, options, time.time())
-    for node in chosen:
+    for node in choose():
         run.add(Entry(node["uuid"], node["name"], provision_state=node.get("provision_state")))
+    work.note(run)
     run.save(cloud)
     return run
 
@@ -293,6 +315,7 @@ def begin(
 def follow(cloud: clouds.Cloud, work: Work, run: Run, seconds: float = STEP_SECONDS) -> None:
     """Bring a run forward for a while, and save it; to its end, if that comes first."""
     patience = config.options().baremetal_patience
+    saved = time.time()
     try:
         for _ in _pauses(cloud, run, seconds):
             seen = _look(cloud, work, run, patience)
@@ -300,16 +323,20 @@ def follow(cloud: clouds.Cloud, work: Work, run: Run, seconds: float = STEP_SECO
                 _advance(cloud, work, run, seen, patience)
             if not run.open:
                 break
+            if time.time() - saved > _SAVE_SECONDS:
+                run.save(cloud)
+                saved = time.time()
     finally:
         run.save(cloud)
+        LOG.info("Run %s: %s", run.id, run.progress()["message"])
 
 
 def _pauses(cloud: clouds.Cloud, run: Run, seconds: float) -> Iterator[float]:
-    """Yield for each look: at once, then at intervals that grow with what has passed."""
+    """Yield for each look: at once, then at intervals that grow from step to step."""
     waited = max(0.0, time.time() - run.began)
     # At most a twentieth of the time is lost between two looks.
     longest = min(1.0 if run.options.get("concurrency") else 5.0, max(0.5, waited / 20))
-    return cloud.deadline.poll(min(0.5, longest), longest, seconds)
+    return cloud.deadline.poll(longest, longest, seconds)
 
 
 def _look(
@@ -321,7 +348,7 @@ def _look(
     # The service's own errors, whatever the client makes of them.
     except Exception as error:
         known = clouds.translate(error, cloud.names)
-        if not isinstance(known, exceptions.ServiceUnavailable):
+        if known is None or not _is_away(known):
             raise
         run.silent = run.silent or time.time()
         if time.time() - run.silent > patience:
@@ -330,6 +357,13 @@ def _look(
         return None
     run.silent = None
     return seen
+
+
+def _is_away(error: exceptions.TripleOError) -> bool:
+    """Tell whether an error says that the service is not there, or is ill."""
+    if isinstance(error, exceptions.ServiceRefused):
+        return (error.details["status"] or 0) >= 500
+    return isinstance(error, exceptions.ServiceUnavailable)
 
 
 def _advance(
@@ -342,6 +376,7 @@ def _advance(
     attempts = int(run.options.get("attempts") or 1)
     now = time.time()
     ready: list[tuple[Entry, str]] = []
+    late: list[Entry] = []
     for entry in run.open:
         node = seen.get(entry.uuid)
         if node is None:
@@ -349,12 +384,12 @@ def _advance(
             continue
         entry.provision_state = node.get("provision_state")
         verdict, words = work.judge(node, entry)
-        if entry.state == STOPPING:
-            if verdict is not Verdict.MOVING or now - (entry.refused or now) > _STOP_SECONDS:
-                _retry_or_fail(entry, entry.error or "it was stopped", attempts)
-        elif verdict is Verdict.DONE:
+        if verdict is Verdict.DONE:
             _end_attempt(entry, None)
             entry.state, entry.error = SUCCEEDED, None
+        elif entry.state == STOPPING:
+            if verdict is not Verdict.MOVING or now - (entry.refused or now) > _STOP_SECONDS:
+                _retry_or_fail(entry, entry.error or "it was stopped", attempts)
         elif verdict is Verdict.FAILED:
             # What was wrong before anything was asked does not pass by trying again.
             _retry_or_fail(entry, words, attempts if entry.state == RUNNING else 0)
@@ -363,9 +398,11 @@ def _advance(
         elif entry.state == QUEUED:
             # It was asked already, by a follower that has not come to say so, or by somebody else.
             entry.state, entry.began = RUNNING, now
-        if entry.state == RUNNING and _overdue(entry, run, now):
-            _give_up(cloud, work, entry)
-            ready = [(one, asked) for one, asked in ready if one is not entry]
+        if entry.state == RUNNING and _overdue(entry, run, now) > 0:
+            late.append(entry)
+    _give_up(cloud, work, run, late, patience)
+    given_up = {entry.uuid for entry in late}
+    ready = [(entry, asked) for entry, asked in ready if entry.uuid not in given_up]
     done = [e for e in run.entries.values() if e.state == SUCCEEDED and e.facts is None]
     _finish(cloud, work, [entry for entry in done if entry.asked])
     _start(cloud, work, run, ready, patience)
@@ -384,13 +421,15 @@ def _start(
     # Nodes in the middle of their way go first, and take no further place.
     on_way = [(entry, asked) for entry, asked in ready if entry.state == RUNNING]
     waiting = [(entry, asked) for entry, asked in ready if entry.state == QUEUED]
+    # Those that were refused are not in the way of the others.
+    waiting.sort(key=lambda one: one[0].refused is not None)
     if limit:
         waiting = waiting[: max(0, limit - under_way)]
     chunk = 8 * config.options().baremetal_threads
     asked_for = [*on_way, *waiting][:chunk]
     attempts = int(run.options.get("attempts") or 1)
     now = time.time()
-    outcome = nodes.each(cloud, asked_for, lambda one: _ask(work, *one))
+    outcome = nodes.each(cloud, asked_for, lambda one: _ask(work, lambda: work.start(*one)))
     for (entry, asked), refusal in outcome:
         if refusal is None:
             entry.began = entry.began if entry.state == RUNNING else now
@@ -412,9 +451,9 @@ class Passing(exceptions.TripleOError):
     """Something is refused for a reason that passes by itself."""
 
 
-def _ask(work: Work, entry: Entry, asked: str) -> None:
+def _ask(work: Work, request: Callable[[], None]) -> None:
     try:
-        work.start(entry, asked)
+        request()
     # Each is told apart by the one rule of what passes.
     except Exception as error:
         if not nodes.temporary(error):
@@ -431,22 +470,34 @@ def _finish(cloud: clouds.Cloud, work: Work, done: list[Entry]) -> None:
             entry.facts = {"error": error.message}
 
 
-def _overdue(entry: Entry, run: Run, now: float) -> bool:
-    limit = float(run.options.get("node_timeout") or 0)
-    return bool(limit) and entry.began is not None and now - entry.began > limit
+def _overdue(entry: Entry, run: Run, now: float) -> float:
+    """Return the seconds by which a node has taken too long; not more than 0 if it has not."""
+    limit = run.options.get("node_timeout")
+    return 0 if not limit or entry.began is None else now - entry.began - float(limit)
 
 
-def _give_up(cloud: clouds.Cloud, work: Work, entry: Entry) -> None:
-    limit = work.options.get("node_timeout")
-    cause = f"it was still {entry.provision_state} after {limit:g} seconds"
-    if not work.stops:
-        _fail(entry, cause)
-        return
-    entry.error = cause
-    entry.state, entry.refused = STOPPING, time.time()
-    for _, error in nodes.each(cloud, [entry], work.stop):
-        if isinstance(error, exceptions.TripleOError):
-            entry.error += f", and could not be stopped: {error.message}"
+def _give_up(cloud: clouds.Cloud, work: Work, run: Run, late: list[Entry], patience: float) -> None:
+    """Stop nodes that have taken too long."""
+    now, limit = time.time(), float(run.options.get("node_timeout") or 0)
+    for entry in late:
+        entry.error = work.delay(entry, limit)
+        if not work.stops:
+            _fail(entry, entry.error)
+    stopping = [entry for entry in late if not entry.ended]
+    outcome = nodes.each(cloud, stopping, lambda entry: _ask(work, lambda: work.stop(entry)))
+    for entry, refusal in outcome:
+        if isinstance(refusal, Passing) and _overdue(entry, run, now) <= patience:
+            # It is tried again after the next look.
+            continue
+        if refusal is not None:
+            entry.error = f"{entry.error}, and could not be stopped: {refusal.message}"
+        entry.state, entry.refused = STOPPING, now
+
+
+def _meaning(state: str) -> str:
+    """Return what a state means, to be put after it; nothing if that is not known."""
+    known = states.STATES.get(state)
+    return f" ({known.meaning.rstrip('.')})" if known else ""
 
 
 def _end_attempt(entry: Entry, error: str | None) -> None:
@@ -466,6 +517,17 @@ def _retry_or_fail(entry: Entry, cause: str, attempts: int) -> None:
 
 def _fail(entry: Entry, cause: str) -> None:
     _retry_or_fail(entry, cause, 0)
+
+
+def first(found: Sequence[_T], most: int) -> list[_T]:
+    """Return the first of a list, as many as fit into so many bytes of JSON."""
+    kept, size = [], 2
+    for item in found:
+        size += len(json.dumps(item)) + 2
+        if size > most:
+            break
+        kept.append(item)
+    return kept
 
 
 def _name(run_id: str) -> str:

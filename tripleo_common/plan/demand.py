@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tripleo_common import exceptions
-from tripleo_common.plan import composition, parameters, profiles, yaml_files
+from tripleo_common.plan import composition, parameters, profiles, render, yaml_files
 from tripleo_common.plan.candidate import Candidate
 from tripleo_common.plan.plans import Plans
 
@@ -52,7 +52,8 @@ def inspection_rules(plans: Plans, plan: str) -> dict[str, list[dict[str, Any]]]
     """
     found = {}
     for path, content in sorted(plans.candidate(plans.read(plan)).files.items()):
-        if path.startswith(RULES_DIRECTORY) and path.endswith((".yaml", ".yml", ".json")):
+        is_data = path.endswith((".yaml", ".yml", ".json")) and not render.is_template(path)
+        if path.startswith(RULES_DIRECTORY) and is_data:
             rules = yaml_files.load(yaml_files.text(content, path), path)
             rules = [rules] if isinstance(rules, dict) else rules
             if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
@@ -76,16 +77,8 @@ def _values(candidate: Candidate) -> dict[str, Any]:
     return {**values, **given["parameter_defaults"], **given["parameters"]}
 
 
-def _names(role: str) -> tuple[str, str]:
-    """Return the names of the parameters of a role: how many servers, of which flavor."""
-    return next(
-        (pair for pair in parameters.ROLE_PARAMETERS.values() if pair[0] == f"{role}Count"),
-        (f"{role}Count", f"Overcloud{role}Flavor"),
-    )
-
-
 def _count(role: Mapping[str, Any], values: Mapping[str, Any]) -> int:
-    name = _names(role["name"])[0]
+    name = f"{role['name']}Count"
     given = values.get(name)
     if given is None:
         given = role.get("CountDefault") or 0
@@ -101,10 +94,12 @@ def _count(role: Mapping[str, Any], values: Mapping[str, Any]) -> int:
 def _profile(
     role: str, values: Mapping[str, Any], flavors: Callable[[], Mapping[str, str]]
 ) -> str | None:
-    flavor = values.get(_names(role)[1])
-    if flavor == _ANY_FLAVOR:
-        return None
-    if isinstance(flavor, str) and flavor:
-        return flavors().get(flavor, flavor)
-    usual = {pair[0]: profile for profile, pair in parameters.ROLE_PARAMETERS.items()}
-    return usual.get(f"{role}Count") or _WORD.sub("-", role).lower()
+    known = {pair[0]: (profile, pair[1]) for profile, pair in parameters.ROLE_PARAMETERS.items()}
+    usual = _WORD.sub("-", role).lower()
+    profile, old_name = known.get(f"{role}Count", (usual, ""))
+    # Templates that know both names of the parameter let the old one win, if it is set.
+    for name in (old_name, f"Overcloud{role}Flavor"):
+        flavor = values.get(name)
+        if isinstance(flavor, str) and flavor:
+            return None if flavor == _ANY_FLAVOR else flavors().get(flavor, flavor)
+    return profile
