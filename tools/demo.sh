@@ -1,20 +1,26 @@
 #!/usr/bin/env bash
 # A whole deployment on real services, from nothing: bash tools/demo.sh [--keep] [--delete]
+# Or bare metal on emulated servers, from nothing:   bash tools/demo.sh --nodes N [--keep]
 #
 #   --keep     leave the undercloud running and say how to go on
 #   --delete   delete the stack and the plan at the end
+#   --nodes N  register, introspect and provide N nodes instead of deploying a plan
 #
 # TRIPLEO_DEMO_DIR holds the undercloud (default: .demo in the tree).
 set -euo pipefail
 . "$(dirname "$0")/environment.sh"
 
-keep= delete=
-for word in "$@"; do
-    case $word in
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2; }
+
+keep= delete= nodes=
+while [ $# -gt 0 ]; do
+    case $1 in
         --keep) keep=yes ;;
         --delete) delete=yes ;;
-        *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;;
+        --nodes) shift; nodes=${1:-}; case $nodes in ''|0|*[!0-9]*) usage ;; esac ;;
+        *) usage ;;
     esac
+    shift
 done
 
 plan=overcloud
@@ -33,12 +39,48 @@ finish() {
 trap finish EXIT
 
 say "Starting an undercloud in $state"
-tripleo-undercloud up --state-dir "$state" --ports free
+tripleo-undercloud up --state-dir "$state" --ports free ${nodes:+--nodes "$nodes"}
 eval "$(tripleo-undercloud env --state-dir "$state")"
 tripleo-undercloud status --state-dir "$state"
 
 # The rest is what any user would type; follow.py shows an execution until it has ended.
 follow() { python "$tree/tools/follow.py" "$@"; }
+
+if [ -n "$nodes" ]; then
+    say "Putting the list of $nodes nodes, with the passwords of their BMCs, into Swift"
+    list=$(mktemp)
+    tripleo-undercloud instackenv --state-dir "$state" > "$list"
+    swift upload --object-name instackenv.json nodes "$list"
+    rm -f "$list"
+
+    say "Registering the nodes"
+    follow tripleo.baremetal.v1.register_or_update \
+        '{"nodes_json": {"container": "nodes", "object": "instackenv.json"}}'
+
+    say "Introspecting them"
+    follow tripleo.baremetal.v1.introspect_manageable_nodes '{"concurrency": 20}'
+
+    say "Choosing their root devices"
+    follow tripleo.baremetal.v1.configure_manageable_nodes '{"root_device": "smallest"}'
+
+    say "Making them available"
+    follow tripleo.baremetal.v1.provide_manageable_nodes '{}'
+
+    say "What stands now"
+    python "$tree/tools/show_nodes.py"
+
+    if [ -n "$keep" ]; then
+        say "The undercloud is left running. To go on:"
+        cat <<TEXT
+  eval "\$($venv/bin/tripleo-undercloud env --state-dir $state)"
+  mistral run-action tripleo.baremetal.list
+  mistral execution-create tripleo.baremetal.v1.manage '{"node_uuids": ["node-0"]}'
+  mistral execution-create tripleo.baremetal.v1.delete '{"node_uuids": ["node-0"]}'
+  $venv/bin/tripleo-undercloud down --state-dir $state
+TEXT
+    fi
+    exit 0
+fi
 
 if mistral run-action tripleo.plan.list | grep -q "\"$plan\""; then
     say "The plan $plan is there from the last time"

@@ -1,13 +1,14 @@
 """Run a workflow and show what happens until it has ended.
 
 Usage: ``python tools/follow.py WORKFLOW INPUT_JSON [STACK]`` with ``OS_*`` in the environment. With
-the name of a stack its Heat events are shown on the way. The exit code is 1 if the workflow ends in
-ERROR.
+the name of a stack its Heat events are shown on the way, and of a workflow over many nodes how far it
+is. The exit code is 1 if the workflow ends in ERROR.
 """
 
 import json
 import sys
 import threading
+from typing import Any
 
 import openstack
 from heatclient import client as heat_client
@@ -26,9 +27,13 @@ def main() -> int:
         session=session,
         mistral_url=session.get_endpoint(service_type="workflowv2", interface="public"),
     )
-    events = Events(heat_client.Client("1", session=session), stacks[0]) if stacks else None
     execution = mistral.executions.create(workflow, workflow_input=json.loads(inputs))
     print(f"{workflow} (execution {execution.id})")
+    events: Events | Progress | None = None
+    if stacks:
+        events = Events(heat_client.Client("1", session=session), stacks[0])
+    elif workflow.startswith("tripleo.baremetal."):
+        events = Progress(mistral, execution.id)
     while execution.state in ("IDLE", "RUNNING"):
         threading.Event().wait(_PAUSE_SECONDS)
         execution = mistral.executions.get(execution.id)
@@ -64,6 +69,27 @@ class Events:
         except (heat_exc.HTTPException, heat_exc.CommandError):
             # There is no stack yet, or no more.
             return []
+
+
+class Progress:
+    """How far a run over many nodes is."""
+
+    def __init__(self, mistral: Any, run: str) -> None:
+        """Remember which."""
+        self._mistral = mistral
+        self._run = run
+        self._last = ""
+
+    def show(self) -> None:
+        """Print it, if it is further than it was."""
+        shown = self._mistral.action_executions.create(
+            "tripleo.baremetal.show_run", input={"run_id": self._run}, run_sync=True
+        )
+        # There is no record before it has begun, and not every workflow has one.
+        message = json.loads(shown.output)["result"]["message"] if shown.state == "SUCCESS" else ""
+        if message and message != self._last:
+            self._last = message
+            print(f"  {message}", flush=True)
 
 
 if __name__ == "__main__":

@@ -224,6 +224,7 @@ class WithPlan(base.TestCase):
     """
 
     FILES = FILES
+    CLOUD = Cloud
 
     def setUp(self):
         super().setUp()
@@ -234,7 +235,7 @@ class WithPlan(base.TestCase):
         cheap = {"n": 2**14, "r": 8, "p": 1}
         self.useFixture(fixtures.MonkeyPatch("tripleo_common.plan.secrets._SCRYPT", cheap))
         self.useFixture(fixtures.MonkeyPatch("tripleo_common.plan.rendering.run", render.render))
-        self.cloud = self.useFixture(Cloud())
+        self.cloud = self.useFixture(self.CLOUD())
         self.swift, self.mistral, self.heat = (
             self.cloud.swift,
             self.cloud.mistral,

@@ -156,6 +156,15 @@ class Serialised(base.TestCase):
         "action_region": "regionTwo",
         "cloud": "edge",
         "detail": True,
+        "nodes_json": [{"pm_type": "redfish", "ports": ["52:54:00:00:00:01"]}],
+        "node_uuid": "node-1",
+        "node_uuids": ["node-1"],
+        "tag_node_uuids": [],
+        "untag_node_uuids": ["node-1"],
+        "state_action": "provide",
+        "capability": "profile",
+        "run_id": "run",
+        "node_timeout": 1.5,
     }
 
     def travel(self, action):

@@ -41,17 +41,21 @@ class RegisterOrUpdateNodes(base.Action):
     initial_state: str = "enroll"
 
     def perform(self, request: base.Request) -> dict[str, Any]:
-        found = registration.register(
-            request.cloud,
-            self.nodes_json,
-            remove=self.remove,
-            remove_fingerprint=self.remove_fingerprint,
-            kernel=self.kernel_name,
-            ramdisk=self.ramdisk_name,
-            boot_option=self.instance_boot_option,
-            initial_state=self.initial_state,
-            run_id=request.execution.workflow_execution_id,
-        )
+        try:
+            found = registration.register(
+                request.cloud,
+                self.nodes_json,
+                remove=self.remove,
+                remove_fingerprint=self.remove_fingerprint,
+                kernel=self.kernel_name,
+                ramdisk=self.ramdisk_name,
+                boot_option=self.instance_boot_option,
+                initial_state=self.initial_state,
+                run_id=request.execution.workflow_execution_id,
+            )
+        except exceptions.NodesChanged as error:
+            error.details["preview"] = _fitting(request, "preview", error.details["preview"])
+            raise
         if isinstance(found, runs.Run):
             return {**found.summary(), "preview": None}
         words = f"{len(found['remove'])} nodes would be removed; nothing was changed yet."
@@ -295,7 +299,10 @@ class ConfigureRootDevice(base.Action):
 
 
 class UpdateNodeCapability(base.Action):
-    """Give a node a capability; value null takes it away. Result: uuid, name and capabilities."""
+    """Give a node a capability; value null takes it away.
+
+    Result: configured and unchanged (UUIDs).
+    """
 
     node_uuid: str
     capability: str

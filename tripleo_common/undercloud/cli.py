@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cliff import app, command, commandmanager, lister
+from cliff import app, columns, command, commandmanager, lister
 
 from tripleo_common import exceptions
 from tripleo_common.undercloud import lifecycle, services, state
@@ -58,6 +59,12 @@ class Up(_Base, command.Command):  # type: ignore[misc]
             help="how many regions; each has its own Swift and Heat (default: 1)",
         )
         parser.add_argument(
+            "--nodes",
+            type=int,
+            metavar="N",
+            help="how many emulated bare-metal nodes, each with a BMC and a ramdisk (default: 0)",
+        )
+        parser.add_argument(
             "--without",
             metavar="SERVICE,...",
             help="leave services out: "
@@ -76,6 +83,7 @@ class Up(_Base, command.Command):  # type: ignore[misc]
         fresh = undercloud.up(
             ports=arguments.ports,
             regions=arguments.regions,
+            nodes=arguments.nodes,
             without=None
             if arguments.without is None
             else [name.strip() for name in arguments.without.split(",") if name.strip()],
@@ -113,6 +121,34 @@ class Status(_Base, lister.Lister):  # type: ignore[misc]
             ("Service", "URL", "PID", "Healthy", "Memory (MiB)"),
             [(r.service, r.url, r.pid, r.healthy, r.memory_mib) for r in rows],
         )
+
+
+class _Words(columns.FormattableColumn):  # type: ignore[misc]
+    """A list; words in a table."""
+
+    def human_readable(self) -> str:
+        """Return the words."""
+        return " ".join(self._value)
+
+
+class Nodes(_Base, lister.Lister):  # type: ignore[misc]
+    """Show the emulated bare-metal nodes."""
+
+    def take_action(self, arguments: argparse.Namespace) -> Any:
+        """Return the table."""
+        nodes = _undercloud(arguments).bmc().nodes()
+        return (
+            ("Name", "System", "MAC addresses", "Shape", "Fault"),
+            [(n.name, n.uuid, _Words(list(n.macs)), n.shape, n.fault) for n in nodes],
+        )
+
+
+class Instackenv(_Base, command.Command):  # type: ignore[misc]
+    """Print the emulated nodes as a list to register. It holds the password of their BMCs."""
+
+    def take_action(self, arguments: argparse.Namespace) -> None:
+        """Print it."""
+        print(json.dumps(_undercloud(arguments).bmc().instackenv(), indent=2))
 
 
 class Env(_Base, command.Command):  # type: ignore[misc]
@@ -187,6 +223,8 @@ class _App(app.App):  # type: ignore[misc]
             ("up", Up),
             ("down", Down),
             ("status", Status),
+            ("nodes", Nodes),
+            ("instackenv", Instackenv),
             ("env", Env),
             ("logs", Logs),
         ):

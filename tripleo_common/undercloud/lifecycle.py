@@ -18,6 +18,7 @@ from mistralclient.api import client as mistral_client
 
 from tripleo_common import config, exceptions
 from tripleo_common.undercloud import identity, processes, services, state
+from tripleo_common.undercloud.bare_metal import nodes as bare_metal
 
 _START_SECONDS = 180
 _POLL_SECONDS = 0.25
@@ -55,12 +56,14 @@ class Undercloud:
         ports: str | None = None,
         regions: int | None = None,
         without: list[str] | None = None,
+        nodes: int | None = None,
     ) -> bool:
         """Start whatever does not run, and return when every service answers.
 
         :param ports: ``standard`` or ``free``; kept from the first time on.
         :param regions: how many regions; more than before adds some.
         :param without: services to leave out; nothing: the same as the last time.
+        :param nodes: how many emulated machines; more than before adds some.
         :returns: False if everything ran already.
         :raises UndercloudError: one clear sentence; what this call started is stopped again.
         """
@@ -71,14 +74,19 @@ class Undercloud:
             self._failed.clear()
             self._started.clear()
             self._settle(ports, regions, without)
+            self._settle_nodes(nodes)
             units = services.build(self.directory)
             for unit in units:
                 self._report(unit.unit, f"{unit.distribution} {unit.version}")
                 unit.assign_ports(free=self.directory.mode == "free")
             specs = [spec for unit in units for spec in unit.specs()]
             missing = [s for s in specs if not processes.find(s.name, self.directory)]
-            wanted = identity.digest(units, self.directory.regions)
+            wanted = identity.digest(_catalogued(units), self.directory.regions)
             if not missing and self.directory.done("identity") == wanted:
+                self.directory.save()
+                for unit in units:
+                    if isinstance(unit, services.Bmc):
+                        unit.configure()
                 self._load_workbooks(units)
                 return False
             for spec in missing:
@@ -123,6 +131,19 @@ class Undercloud:
             )
         return {**self.directory.credentials(), "region_name": region or regions[0]}
 
+    def bmc(self) -> services.Bmc:
+        """Return the BMCs of the emulated nodes.
+
+        :raises UndercloudError: there is no undercloud in this directory, or it has none.
+        """
+        self._require()
+        if not self.directory.nodes:
+            raise exceptions.UndercloudError(
+                f"The undercloud in {self.directory.root} has no emulated nodes. Give it some "
+                f"with: tripleo-undercloud up --state-dir {self.directory.root} --nodes N"
+            )
+        return services.Bmc(self.directory, self.directory.regions[0])
+
     def session(self) -> Any:
         """Return a keystoneauth session of the administrator, deaf to proxies."""
         http = requests.Session()
@@ -157,6 +178,21 @@ class Undercloud:
             directory.regions = list(state.REGIONS[:regions])
         if without is not None:
             directory.without = without
+
+    def _settle_nodes(self, nodes: int | None) -> None:
+        directory = self.directory
+        if nodes is not None:
+            if not directory.nodes <= nodes <= bare_metal.MOST:
+                raise exceptions.UndercloudError(
+                    f"--nodes {nodes} is not possible: this undercloud has {directory.nodes} and "
+                    f"can have up to {bare_metal.MOST}; none can be taken away."
+                )
+            directory.nodes = nodes
+        if directory.nodes and "ironic" in directory.without:
+            raise exceptions.UndercloudError(
+                f"This undercloud has {directory.nodes} emulated nodes, and they need Ironic: it "
+                "cannot be left out. Give the services to leave out with --without."
+            )
 
     def _start(self, units: list[services.Service], wanted: str) -> None:
         began = time.monotonic()
@@ -202,7 +238,7 @@ class Undercloud:
             session = self.session()
             if isinstance(unit, services.Keystone):
                 if self.directory.done("identity") != wanted:
-                    identity.seed(session, self.directory, units)
+                    identity.seed(session, self.directory, _catalogued(units))
                     self.directory.mark_done("identity", wanted)
                     self._report(unit.unit, "users and catalogue made")
                 ready.set()
@@ -295,6 +331,10 @@ class Undercloud:
                 f"There is no undercloud in {self.directory.root}. Make one with: "
                 f"tripleo-undercloud up --state-dir {self.directory.root}"
             )
+
+
+def _catalogued(units: list[services.Service]) -> list[services.Service]:
+    return [unit for unit in units if unit.service_type]
 
 
 def load_workbooks(session: Any, endpoint: str) -> int:

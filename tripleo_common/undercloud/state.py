@@ -226,6 +226,15 @@ class StateDir:
     def without(self, names: list[str]) -> None:
         self._settings["without"] = names
 
+    @property
+    def nodes(self) -> int:
+        """How many emulated machines this undercloud has."""
+        return int(self._settings.get("nodes", 0))
+
+    @nodes.setter
+    def nodes(self, count: int) -> None:
+        self._settings["nodes"] = count
+
     def secret(self, name: str) -> str:
         """Return a generated secret (32 hexadecimal digits), the same one for ever."""
         kept: dict[str, str] = self._settings.setdefault("secrets", {})

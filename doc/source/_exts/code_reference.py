@@ -1,4 +1,4 @@
-"""Directives that show what the code says: ``actions``, ``errors``, ``options``, ``ports``.
+"""Directives that show what the code says: ``actions``, ``errors``, ``options``, ``ports``, ``states``.
 
 Each reads the classes themselves at each build; nothing that they say is written down twice.
 """
@@ -18,6 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from tripleo_common import config, exceptions
+from tripleo_common.baremetal import states
 from tripleo_common.undercloud import services
 from workbooks import literal, table
 
@@ -125,6 +126,8 @@ def placeholder(name: str, annotation: str) -> Any:
     """Return a value of a type that shows the name of a parameter wherever it is printed."""
     if "list[dict" in annotation:
         return []
+    if annotation.startswith("dict"):
+        return {"remove": [], "fingerprint": f"<{name}>"}
     if "Iterable" in annotation:
         return [f"<{name}>"]
     return _Placeholder(name) if "int" in annotation or "float" in annotation else f"<{name}>"
@@ -149,7 +152,8 @@ class Errors(_Directive):
         if cls.__init__ is exceptions.TripleOError.__init__:
             yield from ("The message says what was asked and why it cannot be.", "")
             return
-        error = cls(*(placeholder(p.name, str(p.annotation)) for p in parameters.values()))
+        named = (p for p in parameters.values() if p.kind is not p.VAR_KEYWORD)
+        error = cls(*(placeholder(p.name, str(p.annotation)) for p in named))
         yield from (":Message:", "   .. code-block:: none", "", f"      {error.message}", "")
         yield from (":Details: " + ", ".join(f"``{key}``" for key in error.details), "")
         parent = cls.__mro__[1]
@@ -195,10 +199,32 @@ class Ports(_Directive):
         )
 
 
+class States(_Directive):
+    """A table of the provision states of nodes."""
+
+    def lines(self) -> Iterator[str]:
+        yield from table(
+            ["State", "", "Meaning", "What to do", "Moves from here"],
+            [
+                [
+                    f"``{name}``",
+                    state.kind.value,
+                    state.meaning,
+                    state.next,
+                    ", ".join(
+                        f"``{move}``" for move, way in states.MOVES.items() if name in way.origins
+                    ),
+                ]
+                for name, state in states.STATES.items()
+            ],
+        )
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("actions", Actions)
     app.add_directive("errors", Errors)
     app.add_directive("options", Options)
     app.add_directive("ports", Ports)
+    app.add_directive("states", States)
     return {"parallel_read_safe": True}

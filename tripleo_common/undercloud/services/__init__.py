@@ -5,6 +5,7 @@ from __future__ import annotations
 from tripleo_common import exceptions
 from tripleo_common.undercloud import state
 from tripleo_common.undercloud.services.base import Service
+from tripleo_common.undercloud.services.bmc import Bmc
 from tripleo_common.undercloud.services.glance import Glance
 from tripleo_common.undercloud.services.heat import Heat
 from tripleo_common.undercloud.services.ironic import Ironic
@@ -14,7 +15,7 @@ from tripleo_common.undercloud.services.swift import Swift
 
 CLASSES: tuple[type[Service], ...] = (Keystone, Mistral, Swift, Heat, Glance, Ironic)
 
-__all__ = ["CLASSES", "Keystone", "Mistral", "Service", "build", "check_names"]
+__all__ = ["CLASSES", "Bmc", "Keystone", "Mistral", "Service", "build", "check_names"]
 
 
 def check_names(names: list[str]) -> None:
@@ -31,10 +32,14 @@ def check_names(names: list[str]) -> None:
 
 
 def build(directory: state.StateDir) -> list[Service]:
-    """Return the services of an undercloud: each once, regional ones once per region."""
-    return [
+    """Return the services of an undercloud: each once, regional ones once per region.
+
+    What is not a service of OpenStack, but hardware, comes last.
+    """
+    units = [
         cls(directory, region)
         for cls in CLASSES
         if cls.name not in directory.without
         for region in (directory.regions if cls.regional else directory.regions[:1])
     ]
+    return [*units, Bmc(directory, directory.regions[0])] if directory.nodes else units
