@@ -1,7 +1,7 @@
 """Run a workflow and show what happens until it has ended.
 
 Usage: ``python tools/follow.py WORKFLOW INPUT_JSON [STACK]`` with ``OS_*`` in the environment. With
-the name of a stack its Heat events are shown on the way, and of a workflow over many nodes how far it
+the name of a stack its Heat events are shown on the way, of a workflow over many nodes how far it
 is. The exit code is 1 if the workflow ends in ERROR.
 """
 

@@ -96,7 +96,7 @@ class TestInspector(nodes.NodesTestCase):
         entries = [*machines.listed(good, refused), *machines.listed(bad, **NOWHERE)]
         uuids = self.register(entries, **self.there)
         machines.change(refused, fault="refuse")
-        inputs = {"node_uuids": [good, refused, bad], "max_retry_attempts": 1, **self.there}
+        inputs = {"node_uuids": [good, refused, bad], "max_retry_attempts": 0, **self.there}
         words = ("mistral", "execution-create", nodes.INTROSPECT, json.dumps(inputs), "-f", "json")
         execution = json.loads(self.command(*words))["ID"]
         state, _ = self.ended(execution)
@@ -114,9 +114,9 @@ class TestInspector(nodes.NodesTestCase):
             self.assertIn(error, self.inspector.client.get_status(uuid)["error"])
             self.assertIn(f"{name} (UUID {uuid}): {error}", output["message"])
             self.assertTrue(found[uuid]["finished"])
-            for attempt in (found[uuid], *found[uuid]["attempts"]):
-                self.assertIn(error, attempt["error"])
-            self.assertEqual(2, len(found[uuid]["attempts"]))
+            (attempt,) = found[uuid]["attempts"]
+            self.assertEqual(attempt["error"][:200], found[uuid]["error"][:200])
+            self.assertIn(error, attempt["error"])
 
     def test_it_is_tried_again(self):
         machines = self.machines()
@@ -135,9 +135,9 @@ class TestInspector(nodes.NodesTestCase):
         self.assertEqual("SUCCESS", state, output)
         found = output["introspected_nodes"][uuid]
         self.assert_facts(machines[name], found)
-        *before, last = [attempt["error"] for attempt in found["attempts"]]
-        self.assertIsNone(last)
-        self.assertEqual({"No disks satisfied root device hints"}, set(before))
+        # Whatever came between: ramdisks that were refused call again, while nodes are rebooted.
+        errors = [attempt["error"] for attempt in found["attempts"]]
+        self.assertEqual(("No disks satisfied root device hints", None), (errors[0], errors[-1]))
 
     def without_root_device(self, uuid):
         """Take a node's hints on its root device away, unless it is locked; return whether."""

@@ -148,6 +148,10 @@ class DeployImages(base.TestCase):
             self.assertIn("6e2c5d0a-0000-4000-8000-000000000004", error.available)
             self.assertIn("bm-deploy-kernel", error.message)
 
+    def test_name_never_becomes_a_part_of_a_path(self):
+        self.refused(exceptions.ImageNotFound, "../../v2/tasks")
+        self.assertEqual({"GET /v2/images"}, set(self.glance.requests) - {"GET /v2/schemas/image"})
+
     def test_name_that_several_images_have_is_refused(self):
         self.glance.images["6e2c5d0a-0000-4000-8000-000000000003"] = "bm-deploy-ramdisk"
         error = self.refused(exceptions.InputInvalid, None, "bm-deploy-ramdisk")

@@ -1,6 +1,7 @@
 import json
 
 import ddt
+from ironicclient import exc as ironic_exc
 
 from tests.unit import base, fake_ironic, fakes
 from tripleo_common import exceptions
@@ -113,6 +114,10 @@ class Load(base.TestCase):
         self.ironic.on("POST", "/inspection_rules", somebody_else)
         self.assertEqual(1, self.load(BIG)["created"])
         self.assertEqual(1, len(self.ironic.rules))
+
+    def test_conflict_of_another_kind_is_not_taken_for_success(self):
+        self.ironic.fail("POST", "/inspection_rules", 409)
+        self.assertRaises(ironic_exc.NotFound, self.load, BIG)
 
     def test_two_who_delete_the_same_rule_at_once_both_end_well(self):
         self.load(BIG)

@@ -4,18 +4,11 @@ import random
 import types
 
 import ddt
-from ironic.api.controllers.v1 import node as ironic_node
-from ironic.api.controllers.v1 import port as ironic_port
-from ironic.common import args as ironic_args
-from ironic.common import exception as ironic_exception
-from ironic.common import utils as ironic_utils
-from ironic.drivers.modules import deploy_utils, ipmitool
-from ironic.drivers.modules.redfish import utils as redfish_utils
 from ironicclient.v1 import node as client_node
 from ironicclient.v1 import port as client_port
 from oslo_utils import strutils
 
-from tests.unit import base
+from tests.unit import base, installed_ironic
 from tripleo_common import exceptions
 from tripleo_common.baremetal import drivers, node_data
 
@@ -952,25 +945,31 @@ class AsIronicSays(Case):
 
     def ironic(self, node):
         """Have Ironic check a node as its API and its drivers do."""
-        ironic_args.schema(ironic_node.node_schema())("node", node.attributes)
-        ironic_node.NODE_VALIDATE_EXTRA("node", copy.deepcopy(node.attributes))
-        ironic_args.schema(ironic_node.TRAITS_SCHEMA)("traits", {"traits": list(node.traits)})
+        installed_ironic.args.schema(installed_ironic.node.node_schema())("node", node.attributes)
+        installed_ironic.node.NODE_VALIDATE_EXTRA("node", copy.deepcopy(node.attributes))
+        installed_ironic.args.schema(installed_ironic.node.TRAITS_SCHEMA)(
+            "traits", {"traits": list(node.traits)}
+        )
         for port in node.ports:
-            ironic_port.PORT_VALIDATOR("port", {**copy.deepcopy(port), "node_uuid": UUID})
+            installed_ironic.port.PORT_VALIDATOR("port", {**copy.deepcopy(port), "node_uuid": UUID})
         if node.name is not None:
-            self.assertTrue(ironic_utils.is_valid_logical_name(node.name))
-            self.assertNotIn(node.name, ironic_node.get_nodes_controller_reserved_names())
-        ironic_utils.validate_conductor_group(node.attributes.get("conductor_group", ""))
-        ironic_utils.parse_root_device_hints(node.attributes["properties"].get("root_device"))
+            self.assertTrue(installed_ironic.utils.is_valid_logical_name(node.name))
+            self.assertNotIn(node.name, installed_ironic.node.get_nodes_controller_reserved_names())
+        installed_ironic.utils.validate_conductor_group(node.attributes.get("conductor_group", ""))
+        installed_ironic.utils.parse_root_device_hints(
+            node.attributes["properties"].get("root_device")
+        )
         seen = types.SimpleNamespace(
             **{"uuid": UUID, "driver_internal_info": {}, "instance_info": {}, **node.attributes}
         )
-        deploy_utils.validate_capabilities(seen)
+        installed_ironic.deploy_utils.validate_capabilities(seen)
         if node.attributes["driver"] == "ipmi":
-            ipmitool._parse_driver_info(seen)
-            ipmitool._validate_ipmi_address(node.attributes["driver_info"]["ipmi_address"], UUID)
+            installed_ironic.ipmitool._parse_driver_info(seen)
+            installed_ironic.ipmitool._validate_ipmi_address(
+                node.attributes["driver_info"]["ipmi_address"], UUID
+            )
         if node.attributes["driver"] == "redfish":
-            redfish_utils.parse_driver_info(seen)
+            installed_ironic.redfish_utils.parse_driver_info(seen)
 
     @ddt.data(
         *(fields for fields, _, _ in GOOD),
@@ -1033,7 +1032,7 @@ class AsIronicSays(Case):
         node = node_data.Node(
             0, attributes, attributes.pop("ports", ()), attributes.pop("traits", ())
         )
-        refusals = (ironic_exception.IronicException, ValueError, AssertionError)
+        refusals = (installed_ironic.exception.IronicException, ValueError, AssertionError)
         self.assertRaises(refusals, self.ironic, node)
 
     def test_attributes_can_be_sent(self):

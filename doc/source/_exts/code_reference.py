@@ -1,4 +1,4 @@
-"""Directives that show what the code says: ``actions``, ``errors``, ``options``, ``ports``, ``states``.
+"""Directives that show what the code says: actions, errors, options, ports, states.
 
 Each reads the classes themselves at each build; nothing that they say is written down twice.
 """

@@ -90,6 +90,16 @@ class Systems(fakedriver.FakeDriver):  # type: ignore[misc]
         """Return the NICs that the BMC knows: those that the machine is registered with."""
         return [{"id": mac, "mac": mac} for mac in self._node(identity).macs]
 
+    # Kept in files by the emulator, and asked for with each look at a system.
+
+    def get_indicator_state(self, identity: str) -> str:
+        """Return what the light of a system or chassis does."""
+        return str(self._systems.get(identity, {}).get("light", "Off"))
+
+    def set_indicator_state(self, identity: str, state: str) -> None:
+        """Let a system's light be ``Lit``, ``Blinking`` or ``Off``."""
+        self._update(identity, light=state)
+
     # What the "redfish" inspect interface asks for.
 
     def _shape(self, identity: str) -> shapes.Shape:
@@ -184,16 +194,11 @@ def application(file: nodes.File, htpasswd: str, data: str, boot: Boot) -> Any:
     :param data: directory in which the emulator keeps what it remembers.
     """
     app = emulator.app
-    app.configure(
-        extra_config={
-            "SUSHY_EMULATOR_AUTH_FILE": htpasswd,
-            "SUSHY_EMULATOR_STATE_DIR": data,
-        }
-    )
-    # Its own driver is chosen by name from those that come with it.
+    app.configure(extra_config={"SUSHY_EMULATOR_STATE_DIR": data})
+    # It chooses its drivers by name from those that come with it.
     kind = type(app)
-    kind.systems = kind.storage = kind.drives = kind.volumes = Systems(file, boot)
-    return Faults(app, file)
+    kind.systems = kind.storage = kind.drives = kind.volumes = kind.indicators = Systems(file, boot)
+    return Faults(emulator.RedfishAuthMiddleware(app, htpasswd), file)
 
 
 def main() -> None:
