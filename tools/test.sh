@@ -42,7 +42,8 @@ tests() { # NAME CONCURRENCY PATH
 scratch=$(mktemp -d)
 results=$scratch/results
 # None that the caller has up.
-export TRIPLEO_TEST_STATE_DIR= TRIPLEO_TEST_REGIONS_STATE_DIR= TRIPLEO_TEST_EDGE_STATE_DIR=
+export TRIPLEO_TEST_STATE_DIR= TRIPLEO_TEST_REGIONS_STATE_DIR= TRIPLEO_TEST_EDGE_STATE_DIR= \
+    TRIPLEO_TEST_NODES_STATE_DIR=
 finish() {
     if [ -n "$TRIPLEO_TEST_STATE_DIR" ]; then
         tripleo-undercloud down --state-dir "$TRIPLEO_TEST_STATE_DIR"

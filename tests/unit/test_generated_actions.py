@@ -229,7 +229,7 @@ class Descriptors(TestCase):
             "p = provider.Provider()\n"
             "p.find('tripleo.plan.list'), p.find('openstack.heat.stacks_list')\n"
             "print([m for m in sys.modules if m in ('novaclient',\n"
-            "    'neutronclient', 'cinderclient', 'ironic_inspector_client', 'mistral')])\n"
+            "    'neutronclient', 'cinderclient', 'mistral')])\n"
             "p.find('openstack.nova.servers_list')\n"
             "print('novaclient' in sys.modules, 'neutronclient' in sys.modules)\n"
         )

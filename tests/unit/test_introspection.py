@@ -146,6 +146,21 @@ class Ironic(WithIntrospection):
         self.assertEqual(self.entry(nodes[0]).attempts, shown[nodes[0]["uuid"]]["attempts"])
         self.assertIsNone(shown[nodes[0]["uuid"]]["error"])
 
+    def test_node_that_is_taken_between_two_passes(self):
+        (node,) = nodes = self.ironic.add_many(1)
+        self.ironic.break_next(node, "inspect", "no boot")
+
+        def take(*_):
+            if node["provision_state"] == "inspect failed":
+                node["instance_uuid"] = "i-7"
+
+        self.begin(nodes, attempts=3)
+        self.ironic.on("GET", "^/v1/nodes", take)
+        (failed,) = self.end_badly()["failed"]
+        self.assertEqual("it is in use by instance i-7", failed["error"])
+        self.assertEqual(["no boot"], self.errors(node))
+        self.assertEqual(["inspect"], self.ironic.asked(node))
+
     def test_failed_node_with_no_attempt_left_ends_at_once(self):
         nodes = self.ironic.add_many(2)
         self.ironic.break_next(nodes[0], "inspect", "no boot")
@@ -262,9 +277,22 @@ class Timeout(WithIntrospection):
         (failed,) = self.introspect_badly(nodes, node_timeout=30)["failed"]
         self.assertIn("and could not be stopped: ", failed["error"])
         self.assertIn("this ramdisk is stubborn", failed["error"])
-        # It keeps its place for a while, for it is still under way.
-        self.assertGreater(self.fake.clock.now, 1150)
-        self.assertLess(self.fake.clock.now, 1160)
+
+    def test_one_that_cannot_be_aborted_keeps_its_place_for_a_while(self):
+        node, other = nodes = self.ironic.add_many(2)
+        self.ironic.slow[node["uuid"]] = math.inf
+
+        def abort(request, context):
+            if json.loads(request.body)["target"] == "abort":
+                return json.dumps(self.ironic._refusal(context, 400, "no"))
+            return None
+
+        self.ironic.on("PUT", "/states/provision$", abort)
+        self.begin(nodes, node_timeout=30, concurrency=1)
+        self.end_badly()
+        began = self.entry(other).attempts[0]["began"]
+        self.assertGreater(began, 1150)
+        self.assertLess(began, 1160)
 
     def test_conductor_is_at_work_on_it(self):
         """Ironic does not take an abort then; it is tried again, and nobody else waits for that."""

@@ -113,6 +113,7 @@ class Moves(base.TestCase):
         ("clean failed", "available", ("manage", "provide"), "manage"),
         ("active", "available", ("manage", "provide"), None),
         ("enroll", "available", ("provide",), None),
+        ("manageable", "active", ("provide", "adopt"), "adopt"),
         ("available", "manageable", ("manage",), "manage"),
         ("deploy failed", "available", ("deleted",), "deleted"),
         ("cleaning", "manageable", ("manage",), None),

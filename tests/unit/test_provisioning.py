@@ -223,6 +223,25 @@ class Failures(WithMoves):
         self.assertEqual(["provide"], self.ironic.asked(slow))
         self.assertLess(self.fake.clock.now, 1035)
 
+    def test_too_slow_a_node_is_not_asked_for_more(self):
+        node = self.ironic.add(provision_state="enroll")
+        self.ironic.slow[node["uuid"]] = 25
+        options = {"goal": "available", "moves": ["manage", "provide"], "node_timeout": 22}
+        work = provisioning.Provision(self.cloud, options)
+        runs.begin(self.cloud, work, lambda: [node], options, "run")
+        self.step()
+        # Nobody has looked for a while, in which it has come half-way.
+        self.fake.clock.now += 10
+        (failed,) = self.end_badly()["failed"]
+        self.assertIn("it was still manageable after 22 seconds", failed["error"])
+        self.assertEqual(["manage"], self.ironic.asked(node))
+
+    def test_what_ironic_says_is_kept_to_a_length(self):
+        node = self.ironic.add()
+        self.ironic.break_next(node, "provide", "x" * 5000)
+        self.assertEqual("x" * 1000, self.cause(node))
+        self.assertEqual("x" * 1000, self.entry(node).attempts[0]["error"])
+
     def test_no_time_counts_while_it_waits_for_its_turn(self):
         nodes = self.ironic.add_many(4)
         self.ironic.seconds = 20

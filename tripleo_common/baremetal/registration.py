@@ -648,7 +648,10 @@ def remove_node(cloud: clouds.Cloud, node: Mapping[str, Any]) -> None:
     reason = removable(now)
     if reason:
         raise exceptions.NodeStateInvalid(
-            exceptions.node_title(now), now["provision_state"], "removing it", f"{reason}."
+            exceptions.node_title(now),
+            reason.removeprefix("it is "),
+            "removing it",
+            "It was left as it is.",
         )
     if now["provision_state"] not in states.DELETABLE and not now.get("maintenance"):
         nodes.patiently(cloud, lambda: cloud.ironic.node.set_provision_state(identity, "manage"))

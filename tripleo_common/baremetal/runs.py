@@ -432,7 +432,7 @@ def _start(
     outcome = nodes.each(cloud, asked_for, lambda one: _ask(work, lambda: work.start(*one)))
     for (entry, asked), refusal in outcome:
         if refusal is None:
-            entry.began = entry.began if entry.state == RUNNING else now
+            entry.began = entry.began or now
             entry.state, entry.asked = RUNNING, asked
             entry.refused = entry.refusal = None
         elif isinstance(refusal, Passing):
@@ -509,8 +509,8 @@ def _end_attempt(entry: Entry, error: str | None) -> None:
 
 
 def _retry_or_fail(entry: Entry, cause: str, attempts: int) -> None:
-    _end_attempt(entry, cause)
     entry.error = cause[:1000]
+    _end_attempt(entry, entry.error)
     entry.asked = None
     entry.state = QUEUED if len(entry.attempts) < attempts else FAILED
 
