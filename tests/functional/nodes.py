@@ -122,6 +122,11 @@ class NodesTestCase(base.FunctionalTestCase):
         """Return the undercloud with machines."""
         return undercloud()
 
+    def remove_everything(self, plan):
+        """Remove what a test has left of a plan; none has a stack."""
+        if plan in self.environments() or self.containers() & {plan, f"{plan}.revisions"}:
+            self.action("tripleo.plan.delete", container=plan)
+
     def machines(self):
         """Return the machines, for this test alone."""
         fixture = self.useFixture(Machines(self.undercloud))

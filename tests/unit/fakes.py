@@ -249,6 +249,9 @@ class Swift(Service):
             if self._headers(request).get("etag", etag) != etag:
                 context.status_code = 422
                 return ""
+            if self._headers(request).get("if-none-match") == "*" and name in objects:
+                context.status_code = 412
+                return ""
             objects[name] = body
             context.status_code = 201
             context.headers["etag"] = etag

@@ -107,8 +107,8 @@ class WithActions(fake_heat.WithPlan):
         serializer = serialization.get_polymorphic_serializer()
         return serializer.deserialize(serializer.serialize(descriptor.instantiate(inputs, None)))
 
-    def run_action(self, name, workflow="w", stored=True, **inputs):
-        ids = {"workflow_execution_id": workflow}
+    def run_action(self, name, workflow="w", task="t", stored=True, **inputs):
+        ids = {"workflow_execution_id": workflow, "task_execution_id": task}
         if not stored:
             ids = {"action_execution_id": None, "task_execution_id": None}
         return self.make(name, **inputs).run(self.cloud.context(execution=ids))
@@ -348,14 +348,33 @@ class Register(WithActions):
         error = self.error("follow_run", run_id="r")
         self.assertIn(f"{count // 2} of {count} nodes", error["message"])
         self.assertEqual(shown["record"], error["details"]["record"])
-        result = self.good("register_or_update_nodes", workflow="r", nodes_json=[])
+        run.id, run.request = "w", runs.request("t", ["enroll", None, [[None, None, "a"]]])
+        run.save(self.cloud.open())
+        given = [{"driver": "fake-hardware", "name": "a"}]
+        result = self.good("register_or_update_nodes", task="t", nodes_json=given)
         self.assertEqual(shown["counts"], result["counts"])
 
     def test_action_that_is_delivered_again_tells_the_same(self):
         first = self.register(entry(1))
         self.ironic.requests.clear()
         self.assertEqual(first, self.register(entry(1)))
-        self.assertEqual([], self.ironic.requests)
+        self.assertEqual(["GET /v1/drivers"], self.ironic.requests)
+
+    def test_another_task_of_a_workflow_has_a_run_of_its_own(self):
+        """So have the items of one task."""
+        first = self.register(entry(1), task="t1")
+        for given, task in ((entry(2), "t1"), (entry(1), "t2")):
+            found = self.register(given, task=task)
+            self.assertNotEqual(first["run"], found["run"])
+            self.assertEqual(1, found["counts"]["succeeded"])
+            self.assertEqual(found, self.register(given, task=task))
+        self.assertEqual("w", first["run"])
+        (node,) = (node for node in first["nodes"])
+        moved = [
+            self.good("move_nodes", node_uuids=[node["uuid"]], state_action=move, task=move)["run"]
+            for move in ("manage", "provide", "manage")
+        ]
+        self.assertEqual((3, moved[0]), (len({"w", *moved}), moved[2]))
 
     def test_direct_call_has_a_run_of_its_own_each_time(self):
         first = self.register(entry(1), workflow=None)

@@ -734,6 +734,19 @@ class InUse(WithNodes):
             self.assertIn(fields.get("instance_uuid", fields["provision_state"]), failed["error"])
             self.assertIn("left as it is", failed["error"])
 
+    def test_one_that_is_taken_after_it_was_listed(self):
+        self.register(entry(1))
+        node = self.node("node-1")
+
+        def take(*_):
+            node["instance_uuid"] = "i-1"
+
+        self.ironic.on("GET", "^/v1/nodes/", take)
+        self.forget()
+        run = self.register(entry(1, owner="x"))
+        self.assertIn("in use by instance i-1", run.failed[0]["error"])
+        self.assertEqual([], self.writes())
+
     def test_unchanged_entry_of_it_is_unchanged(self):
         self.register(entry(1), entry(2))
         self.node("node-1")["provision_state"] = "active"
@@ -969,7 +982,7 @@ class AtOnce(WithNodes):
         first = self.register(*self.GIVEN, run_id="r", initial_state="manageable")
         self.forget()
         again = self.register(*self.GIVEN, run_id="r", initial_state="manageable")
-        self.assertEqual([], self.ironic.requests)
+        self.assertEqual(["GET /v1/drivers"], self.ironic.requests)
         self.assertEqual(first.summary(), again.summary())
 
 

@@ -52,6 +52,7 @@ class RegisterOrUpdateNodes(base.Action):
                 boot_option=self.instance_boot_option,
                 initial_state=self.initial_state,
                 run_id=request.execution.workflow_execution_id,
+            task=request.execution.task_execution_id,
             )
         except exceptions.NodesChanged as error:
             error.details["preview"] = _fitting(request, "preview", error.details["preview"])
@@ -107,6 +108,7 @@ class MoveNodes(base.Action):
             concurrency=self.concurrency,
             node_timeout=self.node_timeout,
             run_id=request.execution.workflow_execution_id,
+            task=request.execution.task_execution_id,
         )
 
 
@@ -130,6 +132,7 @@ class SwitchNodes(base.Action):
             self.target_state,
             node_timeout=self.node_timeout,
             run_id=request.execution.workflow_execution_id,
+            task=request.execution.task_execution_id,
         )
 
 
@@ -165,6 +168,7 @@ class IntrospectNodes(base.Action):
             attempts=1 + self.max_retry_attempts,
             node_timeout=self.node_timeout,
             run_id=request.execution.workflow_execution_id,
+            task=request.execution.task_execution_id,
         )
 
 

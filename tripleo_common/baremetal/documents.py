@@ -14,16 +14,32 @@ CONTAINER = "tripleo-baremetal"
 
 def write(cloud: clouds.Cloud, name: str, content: Any) -> dict[str, str]:
     """Store data; return where it is: ``container`` and ``object``."""
+    _put(cloud, name, content, {})
+    return reference(name)
+
+
+def create(cloud: clouds.Cloud, name: str, content: Any) -> bool:
+    """Store data, unless there is some of that name; return whether it was stored."""
+    try:
+        _put(cloud, name, content, {"If-None-Match": "*"})
+    except swiftclient.exceptions.ClientException as error:
+        if error.http_status != 412:
+            raise
+        return False
+    return True
+
+
+def _put(cloud: clouds.Cloud, name: str, content: Any, headers: dict[str, str]) -> None:
     swift = cloud.swift()
     body = json.dumps(content, separators=(",", ":")).encode()
+    more = {"content_type": "application/json", "headers": headers}
     try:
-        swift.put_object(CONTAINER, name, body, content_type="application/json")
+        swift.put_object(CONTAINER, name, body, **more)
     except swiftclient.exceptions.ClientException as error:
         if error.http_status != 404:
             raise
         swift.put_container(CONTAINER)
-        swift.put_object(CONTAINER, name, body, content_type="application/json")
-    return reference(name)
+        swift.put_object(CONTAINER, name, body, **more)
 
 
 def read(cloud: clouds.Cloud, name: str) -> Any:

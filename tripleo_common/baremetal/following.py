@@ -30,6 +30,7 @@ def move(
     concurrency: object = 0,
     node_timeout: object = None,
     run_id: str | None = None,
+    task: str | None = None,
 ) -> dict[str, Any]:
     """Begin to move nodes to another provision state.
 
@@ -40,6 +41,8 @@ def move(
     :param off: switch the nodes off when they are there.
     :param concurrency: how many at a time, 0 for all.
     :param node_timeout: seconds for each node, or None.
+    :param run_id: that of the workflow execution, or None.
+    :param task: id of the task that asks, or None.
     :returns: :meth:`runs.Run.progress`.
     """
     asked, goal = provisioning.goal_of(action, target)
@@ -56,7 +59,8 @@ def move(
     }
     work = provisioning.Provision(cloud, options)
     chosen = functools.partial(nodes.chosen, cloud, names)
-    return runs.begin(cloud, work, chosen, options, run_id).progress()
+    request = runs.request(task, [work.kind, options, names])
+    return runs.begin(cloud, work, chosen, options, run_id, request).progress()
 
 
 def switch(
@@ -67,6 +71,7 @@ def switch(
     *,
     node_timeout: object = None,
     run_id: str | None = None,
+    task: str | None = None,
 ) -> dict[str, Any]:
     """Begin to switch nodes on or off.
 
@@ -74,12 +79,15 @@ def switch(
     :param action: one of :data:`states.POWER`.
     :param target: the power state that it leads to, or None.
     :param node_timeout: seconds for each node, or None.
+    :param run_id: that of the workflow execution, or None.
+    :param task: id of the task that asks, or None.
     :returns: :meth:`runs.Run.progress`.
     """
     options = {"asked": provisioning.power_of(action, target), **_limits(0, node_timeout)}
     work = provisioning.Power(cloud, options)
     chosen = functools.partial(nodes.find, cloud, names)
-    return runs.begin(cloud, work, chosen, options, run_id).progress()
+    request = runs.request(task, [work.kind, options, names])
+    return runs.begin(cloud, work, chosen, options, run_id, request).progress()
 
 
 def introspect(
@@ -90,6 +98,7 @@ def introspect(
     attempts: object = 1,
     node_timeout: object = None,
     run_id: str | None = None,
+    task: str | None = None,
 ) -> dict[str, Any]:
     """Begin to introspect nodes.
 
@@ -97,6 +106,8 @@ def introspect(
     :param concurrency: how many at a time, 0 for all.
     :param attempts: how often it is tried with each.
     :param node_timeout: seconds for each attempt, or None.
+    :param run_id: that of the workflow execution, or None.
+    :param task: id of the task that asks, or None.
     :returns: :meth:`runs.Run.progress`.
     """
     if not isinstance(attempts, int) or isinstance(attempts, bool) or not 1 <= attempts <= 20:
@@ -104,7 +115,8 @@ def introspect(
     options = {"attempts": attempts, **_limits(concurrency, node_timeout)}
     work = introspection.work_for(cloud)(cloud, options)
     chosen = functools.partial(nodes.chosen, cloud, names)
-    return runs.begin(cloud, work, chosen, options, run_id).progress()
+    request = runs.request(task, [work.kind, options, names])
+    return runs.begin(cloud, work, chosen, options, run_id, request).progress()
 
 
 def follow(cloud: clouds.Cloud, run_id: object) -> dict[str, Any]:

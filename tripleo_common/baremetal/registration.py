@@ -129,6 +129,7 @@ def register(
     boot_option: object = None,
     initial_state: object = states.MANAGEABLE,
     run_id: str | None = None,
+    task: str | None = None,
 ) -> runs.Run | dict[str, Any]:
     """Bring a list of nodes into Ironic. A node that fails stops no other.
 
@@ -138,7 +139,8 @@ def register(
     :param kernel: as for :func:`images.deploy_images`; ``ramdisk`` likewise.
     :param boot_option: the capability ``boot_option`` of nodes that say nothing of it.
     :param initial_state: where nodes in ``enroll`` are to be brought; the run does it.
-    :param run_id: the run's own, or None for a new one.
+    :param run_id: that of the workflow execution, or None.
+    :param task: id of the task that asks, or None.
     :returns: a run whose nodes are those of the list, to be followed to their initial state; or,
         if a preview has to be seen first, that: ``fingerprint``, ``remove`` (nodes that would be
         deleted), ``kept`` (nodes that are in neither, and why), ``register``, ``update`` and
@@ -148,10 +150,12 @@ def register(
     """
     moves = _moves(initial_state)
     option = images.check_boot_option(boot_option)
-    if run_id:
-        with contextlib.suppress(exceptions.RunNotFound):
-            return runs.Run.load(cloud, run_id)
     listed = read(cloud, content)
+    identities = [[node.uuid, node.bmc, node.name, *node.macs] for node in listed]
+    request = runs.request(task, [initial_state, remove_fingerprint, identities])
+    there = runs.begun(cloud, run_id, request)
+    if there:
+        return there
     known = _known(cloud, listed)
     pairs = _match(listed, known)
     chosen = images.deploy_images(cloud, kernel, ramdisk)
@@ -172,6 +176,7 @@ def register(
         "what": f"registered and made {initial_state}" if moves else "registered",
     }
     run = runs.Run(run_id or str(uuid.uuid4()), "provision", options, time.time())
+    run.request = request
     marker = vault.Vault.from_options(_PURPOSE)
     for pair, done in nodes.each(cloud, pairs, lambda pair: _apply(cloud, pair, wishes, marker)):
         _note(run, pair, done, bool(moves))
@@ -180,8 +185,7 @@ def register(
             run.failed.append(nodes.failed(node, f"it was not removed: {error.message}"))
         else:
             run.removed.append(node["uuid"])
-    run.save(cloud)
-    return run
+    return run.save_new(cloud)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -470,6 +474,8 @@ def _apply(
     if not (patch or new_ports or port_patches or traits):
         return there, UNCHANGED
     check_free(there)
+    # It may have been taken since all nodes were listed.
+    check_free(_find(cloud, there["uuid"]) or there)
     if patch:
         # Interfaces of another driver would not fit.
         more = {"reset_interfaces": True} if there["driver"] != wanted["driver"] else {}

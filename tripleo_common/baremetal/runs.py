@@ -40,6 +40,8 @@ _FAILED_BYTES = 16 * 1024
 _STOP_SECONDS = 120
 """How long a node that was given up is waited for to stop what it does."""
 
+_NAMESPACE = uuid.UUID("5d8a1f0e-6a0f-4a0b-9d1c-2f1b7c9a4e35")
+
 QUEUED, RUNNING, STOPPING, SUCCEEDED, FAILED = (
     "queued",
     "running",
@@ -158,6 +160,8 @@ class Run:
             ``node_timeout`` (seconds, or None) and ``what``.
         """
         self.id, self.kind, self.options, self.began = run_id, kind, dict(options), began
+        self.request: str | None = None
+        """:func:`request` of whoever began it."""
         self.silent: float | None = None
         self.entries: dict[str, Entry] = {}
         self.failed: list[dict[str, Any]] = []
@@ -171,20 +175,35 @@ class Run:
 
     def save(self, cloud: clouds.Cloud) -> None:
         """Write the record."""
-        documents.write(
-            cloud,
-            _name(self.id),
-            {
-                "id": self.id,
-                "kind": self.kind,
-                "options": self.options,
-                "began": self.began,
-                "silent": self.silent,
-                "failed": self.failed,
-                "removed": self.removed,
-                "nodes": [dataclasses.asdict(entry) for entry in self.entries.values()],
-            },
-        )
+        documents.write(cloud, _name(self.id), self._record())
+
+    def save_new(self, cloud: clouds.Cloud) -> Run:
+        """Write the record of a run that has just begun.
+
+        :returns: this run, with another id if another run has that one; or the run that the same
+            request has begun meanwhile.
+        """
+        if documents.create(cloud, _name(self.id), self._record()):
+            return self
+        there = begun(cloud, self.id, self.request)
+        if there:
+            return there
+        self.id = self.request or str(uuid.uuid4())
+        self.save(cloud)
+        return self
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "request": self.request,
+            "kind": self.kind,
+            "options": self.options,
+            "began": self.began,
+            "silent": self.silent,
+            "failed": self.failed,
+            "removed": self.removed,
+            "nodes": [dataclasses.asdict(entry) for entry in self.entries.values()],
+        }
 
     @classmethod
     def load(cls, cloud: clouds.Cloud, run_id: object) -> Run:
@@ -197,7 +216,8 @@ class Run:
         try:
             record = documents.read(cloud, _name(run_id)) or {}
             run = cls(str(record["id"]), str(record["kind"]), record["options"], record["began"])
-            run.silent, run.failed = record["silent"], record["failed"]
+            run.request, run.silent = record["request"], record["silent"]
+            run.failed = record["failed"]
             run.removed = record["removed"]
             for entry in record["nodes"]:
                 run.add(Entry(**entry))
@@ -287,29 +307,56 @@ class Run:
         return first(found, _LISTED_BYTES)
 
 
+def request(task: str | None, wanted: Any) -> str | None:
+    """Return a UUID that a request has whenever Mistral makes it.
+
+    :param task: id of the task that makes it; None if no task does.
+    :param wanted: what is wanted, without secrets: the items of one task (``with-items``) want
+        different things.
+    """
+    if task is None:
+        return None
+    return str(uuid.uuid5(_NAMESPACE, json.dumps([task, wanted], sort_keys=True, default=str)))
+
+
+def begun(cloud: clouds.Cloud, run_id: str | None, request: str | None) -> Run | None:
+    """Return the run that a request has begun already, for Mistral may make one twice.
+
+    :param run_id: that of the workflow execution; its first run has the same.
+    """
+    for name in filter(None, (run_id, request)):
+        try:
+            run = Run.load(cloud, name)
+        except exceptions.RunNotFound:
+            continue
+        if run.request == request:
+            return run
+    return None
+
+
 def begin(
     cloud: clouds.Cloud,
     work: Work,
     choose: Callable[[], Iterable[Mapping[str, Any]]],
     options: Mapping[str, Any],
     run_id: str | None,
+    request: str | None = None,
 ) -> Run:
     """Record what is to be done with nodes; nothing is asked of them yet.
 
     :param choose: returns the nodes as Ironic has them.
-    :param run_id: the run's own; a run of it that is there already is returned as it is.
+    :param run_id: the run's own, unless another run has it; None for a new one.
+    :param request: :func:`request`; the run that it has begun already is returned as it is.
     """
-    if run_id:
-        try:
-            return Run.load(cloud, run_id)
-        except exceptions.RunNotFound:
-            pass
+    there = begun(cloud, run_id, request)
+    if there:
+        return there
     run = Run(run_id or str(uuid.uuid4()), work.kind, options, time.time())
+    run.request = request
     for node in choose():
         run.add(Entry(node["uuid"], node["name"], provision_state=node.get("provision_state")))
     work.note(run)
-    run.save(cloud)
-    return run
+    return run.save_new(cloud)
 
 
 def follow(cloud: clouds.Cloud, work: Work, run: Run, seconds: float = STEP_SECONDS) -> None:
