@@ -2,10 +2,10 @@ import json
 import math
 
 import ddt
-from ironicclient import exc as ironic_exc
 
 from tests.unit import fake_ironic, fakes
 from tests.unit.fake_ironic import CONDUCTOR, INSPECTOR_URL, INVENTORY, uuids
+from tripleo_common import exceptions
 from tripleo_common.baremetal import following, introspection, runs, states
 
 ELSEWHERE = sorted(
@@ -98,7 +98,7 @@ class Ironic(WithIntrospection):
         path = f"{nodes[0]['uuid']}/inventory"
         self.ironic.refuse("GET", path, 404, "No inventory found")
         found = self.introspect(nodes)["introspected_nodes"]
-        self.assertIn("No inventory found", found[nodes[0]["uuid"]]["error"])
+        self.assertIn("without introspection data", found[nodes[0]["uuid"]]["error"])
         self.assertEqual(8, found[nodes[1]["uuid"]]["cpus"])
 
     def test_what_was_found_is_read_when_ironic_is_there_again(self):
@@ -566,19 +566,23 @@ class Choice(fake_ironic.WithIronic):
     def test_facts_of_a_node(self):
         node = self.ironic.add()
         self.ironic.inventories[node["uuid"]] = INVENTORY
-        self.assertEqual(8, introspection.facts_of(self.cloud, node["uuid"])["cpus"])
+        self.assertEqual(8, introspection.facts_of(self.cloud, node)["cpus"])
 
     def test_facts_that_only_ironic_has(self):
         fake = self.useFixture(fake_ironic.Cloud(has_inspector=True))
         node = fake.ironic.add()
         fake.ironic.inventories[node["uuid"]] = INVENTORY
-        self.assertEqual(8, introspection.facts_of(fake.open(), node["uuid"])["cpus"])
+        self.assertEqual(8, introspection.facts_of(fake.open(), node)["cpus"])
         fake.inspector.data[node["uuid"]] = {"inventory": {"cpu": {"count": 2}}}
-        self.assertEqual(2, introspection.facts_of(fake.open(), node["uuid"])["cpus"])
+        self.assertEqual(2, introspection.facts_of(fake.open(), node)["cpus"])
 
     def test_no_facts(self):
-        node = self.ironic.add()
+        node = self.ironic.add("node-0")
         error = self.assertRaises(
-            ironic_exc.NotFound, introspection.facts_of, self.cloud, node["uuid"]
+            exceptions.NodeStateInvalid, introspection.facts_of, self.cloud, node
         )
-        self.assertIn("No inventory", str(error))
+        self.assertEqual(
+            f"Node node-0 (UUID {node['uuid']}) is without introspection data, so telling its "
+            "hardware is not possible. Introspect it (tripleo.baremetal.v1.introspect).",
+            error.message,
+        )

@@ -135,7 +135,7 @@ class Configure(WithNodes):
         self.set_options(deploy_kernel="", deploy_ramdisk="")
         del self.ironic.inventories[self.nodes[0]["uuid"]]
         error = self.assert_failed("node-0", self.configure, "node-0", "node-1", device="smallest")
-        self.assertIn("No inventory", error.message)
+        self.assertIn("without introspection data", error.message)
         self.ironic.inventories[self.nodes[0]["uuid"]] = {"disks": DISKS}
         error = self.assert_failed("node-0", self.configure, "node-0", device="sdx")
         self.assertIn("/dev/sda (500 GiB)", error.message)
@@ -147,25 +147,19 @@ class Configure(WithNodes):
         ({"boot_option": ["local"]}, "instance_boot_option"),
         ({"kernel": 5}, "kernel_name"),
         ({"ramdisk": "ftp://x/y"}, "ramdisk_name"),
-    )
-    @ddt.unpack
-    def test_wrong_input_is_named_and_nothing_changed(self, options, name):
-        error = self.assertRaises(exceptions.InputInvalid, self.configure, "node-0", **options)
-        self.assertEqual(name, error.name)
-        self.assertEqual([], self.writes())
-
-    @ddt.data(
         ({"device": 5}, "root_device"),
         ({"device": ""}, "root_device"),
         ({"device": {}}, "root_device"),
         ({"device": {"nothing": 5}}, "root_device"),
         ({"device": "smallest", "minimum_size": "4"}, "minimum_size"),
         ({"device": "smallest", "minimum_size": None}, "minimum_size"),
+        ({"minimum_size": -4}, "minimum_size"),
     )
     @ddt.unpack
-    def test_wrong_input_about_disks_is_told_of_each_node(self, options, name):
-        error = self.assert_failed("node-0", self.configure, "node-0", **options)
-        self.assertIn(repr(name), error.message)
+    def test_wrong_input_is_named_and_nothing_changed(self, options, name):
+        error = self.assertRaises(exceptions.InputInvalid, self.configure, "node-0", **options)
+        self.assertEqual(name, error.name)
+        self.assertEqual([], self.writes())
 
     def test_unknown_nodes_are_all_told_and_nothing_changed(self):
         error = self.assertRaises(exceptions.NodeNotFound, self.configure, "node-0", "nope", "nada")
@@ -179,6 +173,15 @@ class Configure(WithNodes):
             configuration.set_root_device(opened, "node-0", device, 4, overwrite)
             self.assertEqual({"serial": serial}, self.nodes[0]["properties"]["root_device"])
         self.assertEqual({}, self.nodes[0]["driver_info"])
+        for wrong in (("nothing,", 4), ("smallest", -4), (None, -4)):
+            self.assertRaises(
+                exceptions.InputInvalid,
+                configuration.set_root_device,
+                opened,
+                "node-0",
+                *wrong,
+                False,
+            )
 
 
 @ddt.ddt

@@ -201,6 +201,30 @@ class Each(fake_ironic.WithIronic):
         nodes.each(self.cloud, range(9), work)
         self.assertEqual(3, max(most))
 
+    def get_each(self, made):
+        """Ask for nodes, one after the other; return what came of each."""
+        self.set_options(baremetal_threads=1, baremetal_patience=100)
+        cloud = self.cloud
+
+        def get(node):
+            return nodes.patiently(cloud, lambda: cloud.ironic.node.get(node["uuid"]).name)
+
+        return [found for _, found in nodes.each(cloud, made, get)]
+
+    def test_ironic_that_is_away_is_not_waited_for_again_for_each(self):
+        self.ironic.is_down = True
+        found = self.get_each(self.ironic.add_many(50))
+        self.assertEqual({exceptions.ServiceUnavailable}, {type(error) for error in found})
+        self.assertAlmostEqual(1100, self.fake.clock.now)
+
+    def test_ironic_that_answers_again_is_waited_for_again(self):
+        first, second, third = self.ironic.add_many(3)
+        self.ironic.refuse("GET", f"/{first['uuid']}", 503, "busy")
+        self.ironic.refuse("GET", f"/{third['uuid']}", 503, "busy", times=2)
+        found = self.get_each([first, second, third])
+        self.assertIsInstance(found[0], exceptions.ServiceUnavailable)
+        self.assertEqual(["node-1", "node-2"], found[1:])
+
     def test_death_of_the_executor_is_no_result(self):
         def work(_):
             raise fakes.Killed

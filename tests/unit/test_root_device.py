@@ -194,6 +194,8 @@ class Choose(base.TestCase):
         error = self.assertRaises(exceptions.InputInvalid, choose, wanted, known("sda"))
         self.assertEqual("root_device", error.name)
         self.assertLess(len(error.message), 1000)
+        if wanted is not None:
+            self.assertRaises(exceptions.InputInvalid, root_device.check, wanted, 4)
 
     @ddt.data(None, -1, 1.5, "4", True, [], float("nan"))
     def test_no_minimum(self, minimum):
@@ -202,6 +204,12 @@ class Choose(base.TestCase):
                 exceptions.InputInvalid, choose, wanted, known("sda"), minimum_size=minimum
             )
             self.assertEqual("minimum_size", error.name)
+        error = self.assertRaises(exceptions.InputInvalid, root_device.check, None, minimum)
+        self.assertEqual("minimum_size", error.name)
+
+    def test_way_to_choose_is_checked_without_disks(self):
+        for wanted in ("smallest", "sda,vda", "wwn:x", {"name": "sda"}, None):
+            self.assertIsNone(root_device.check(wanted, 4))
 
     def test_local_gb_leaves_a_gib(self):
         self.assertEqual([0, 0, 99], [root_device.local_gb(size) for size in (0, 1, 100)])

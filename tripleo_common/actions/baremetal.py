@@ -52,7 +52,7 @@ class RegisterOrUpdateNodes(base.Action):
                 boot_option=self.instance_boot_option,
                 initial_state=self.initial_state,
                 run_id=request.execution.workflow_execution_id,
-            task=request.execution.task_execution_id,
+                task=request.execution.task_execution_id,
             )
         except exceptions.NodesChanged as error:
             error.details["preview"] = _fitting(request, "preview", error.details["preview"])
@@ -225,7 +225,7 @@ class Facts(base.Action):
 
     def perform(self, request: base.Request) -> Any:
         (node,) = nodes.find(request.cloud, [self.node_uuid], what="node_uuid")
-        found = introspection.facts_of(request.cloud, node["uuid"])
+        found = introspection.facts_of(request.cloud, node)
         return _fitting(request, "facts", found)
 
 

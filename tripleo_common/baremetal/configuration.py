@@ -42,6 +42,7 @@ def configure(
     :raises NodesFailed: some could not be; the others are configured.
     """
     option = images.check_boot_option(boot_option)
+    root_device.check(device, minimum_size)
     chosen = nodes.chosen(cloud, names, _FIELDS)
     wanted = images.deploy_images(cloud, kernel, ramdisk)
 
@@ -63,6 +64,7 @@ def set_root_device(
     cloud: clouds.Cloud, name: object, device: object, minimum_size: object, overwrite: bool
 ) -> dict[str, Any]:
     """Give one node hints on its root device; the inputs are those of :func:`configure`."""
+    root_device.check(device, minimum_size)
     return _change_each(
         cloud,
         nodes.find(cloud, [name], _FIELDS, what="node_uuid"),
@@ -109,7 +111,7 @@ def _root_device(
     properties = node["properties"] or {}
     if device is None or (properties.get("root_device") and not overwrite):
         return []
-    facts = introspection.facts_of(cloud, node["uuid"])
+    facts = introspection.facts_of(cloud, node)
     found = root_device.choose(exceptions.node_title(node), facts, device, minimum_size)
     changes = []
     if properties.get("root_device") != found.hints:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import ironic_inspector_client
+from ironicclient import exc as ironic_exc
 
 from tripleo_common import clouds, exceptions
 from tripleo_common.baremetal import inventory, nodes, runs, states
@@ -111,7 +112,7 @@ class IronicInspection(Introspection):
 
     def finish(self, entry: Entry) -> None:
         """Read what was found."""
-        entry.facts = facts_of(self.cloud, entry.uuid)
+        entry.facts = facts_of(self.cloud, {"uuid": entry.uuid, "name": entry.name})
 
 
 class InspectorIntrospection(Introspection):
@@ -213,19 +214,29 @@ def work_for(cloud: clouds.Cloud) -> type[Introspection]:
     return InspectorIntrospection if is_here else IronicInspection
 
 
-def facts_of(cloud: clouds.Cloud, node: str) -> dict[str, Any]:
+def facts_of(cloud: clouds.Cloud, node: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the last introspection of a node found; see :func:`inventory.facts`.
 
-    :param node: its UUID.
-    :raises ServiceRefused: there is none.
+    :param node: its ``uuid`` and ``name``.
+    :raises NodeStateInvalid: nothing is there.
     """
+    identity = str(node["uuid"])
     try:
         if work_for(cloud) is InspectorIntrospection:
-            return _found_by_inspector(cloud, node)
+            return _found_by_inspector(cloud, identity)
     except ironic_inspector_client.ClientError as error:
         if error.response.status_code != http.HTTPStatus.NOT_FOUND:
             raise
-    found = nodes.patiently(cloud, lambda: cloud.ironic.node.get_inventory(node))
+    try:
+        found = nodes.patiently(cloud, lambda: cloud.ironic.node.get_inventory(identity))
+    except ironic_exc.NotFound:
+        # Ironic's own words have a number that nobody else knows the node by.
+        raise exceptions.NodeStateInvalid(
+            exceptions.node_title(node),
+            "without introspection data",
+            "telling its hardware",
+            "Introspect it (tripleo.baremetal.v1.introspect).",
+        ) from None
     return inventory.facts(found.get("inventory"), found.get("plugin_data"))
 
 

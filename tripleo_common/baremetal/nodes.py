@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
 from typing import Any, TypeVar
@@ -33,6 +35,9 @@ STATE = (
 
 _LOCKED = "is locked by host"
 """How Ironic says that something else is at work on the node just now."""
+
+_spent: contextvars.ContextVar[bool] = contextvars.ContextVar("spent", default=False)
+"""Whether Ironic has been waited for in vain: then not for each of many nodes as long again."""
 
 
 def listed(
@@ -121,7 +126,8 @@ def patiently(cloud: clouds.Cloud, request: Callable[[], _R]) -> _R:
     The option ``baremetal_patience`` says for how long.
     """
     refusal: Exception | None = None
-    for _ in cloud.deadline.poll(0.2, 5, config.options().baremetal_patience):
+    patience = 0 if _spent.get() else config.options().baremetal_patience
+    for _ in cloud.deadline.poll(0.2, 5, patience):
         try:
             return request()
         # Of whatever client: what does not pass is raised at once.
@@ -137,20 +143,30 @@ def each(
 ) -> list[tuple[_T, _R | exceptions.TripleOError]]:
     """Do something for each of many, some at a time; one that fails stops no other.
 
+    Once Ironic has been waited for in vain, it is asked just once for each of the others, until it
+    answers again.
+
     :param work: what is done for one; it makes requests.
     :returns: each item with what came of it, in order: a result, or why there is none.
     """
+    away = threading.Event()
 
     def one(item: _T) -> _R | exceptions.TripleOError:
+        # Each thread has variables of its own.
+        _spent.set(away.is_set())
         try:
-            return work(item)
+            found = work(item)
         # Of whatever kind: the others go on.
         except Exception as error:
             known = clouds.translate(error, cloud.names)
             if known is None:
                 LOG.exception("Work on a node met an unexpected error")
                 known = exceptions.InternalError("Work on this node")
+            if isinstance(known, exceptions.ServiceUnavailable):
+                away.set()
             return known
+        away.clear()
+        return found
 
     listed_items = list(items)
     with futures.ThreadPoolExecutor(config.options().baremetal_threads) as pool:

@@ -30,7 +30,7 @@ def table(
     found = nodes.listed(cloud, (*nodes.STATE, "driver", "properties"), **filters)
     rows = [_row(node) for node in sorted(found, key=_order)]
     if facts:
-        known = nodes.each(cloud, rows, lambda row: introspection.facts_of(cloud, row["uuid"]))
+        known = nodes.each(cloud, rows, lambda row: introspection.facts_of(cloud, row))
         for row, found_facts in known:
             row["facts"] = None if isinstance(found_facts, exceptions.TripleOError) else found_facts
     return rows

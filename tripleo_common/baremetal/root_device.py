@@ -99,14 +99,13 @@ def choose(
     :raises InputInvalid: that is no way to choose, or no size.
     :raises RootDeviceNotFound: no disk is what is wanted, or nothing tells it from the others.
     """
-    if isinstance(minimum_size, bool) or not isinstance(minimum_size, int) or minimum_size < 0:
-        raise exceptions.InputInvalid("minimum_size", "must be a whole number of GiB, from 0 on.")
+    least = _check_size(minimum_size)
     disks = facts.get("disks") or []
     given = dict(root_device) if isinstance(root_device, Mapping) else None
     wanted, fitting = _by_word(disks, root_device) if given is None else _by_hints(disks, given)
-    if minimum_size:
-        wanted += f", of at least {minimum_size} GiB"
-    large = [disk for disk in fitting if disk["size_gib"] >= minimum_size]
+    if least:
+        wanted += f", of at least {least} GiB"
+    large = [disk for disk in fitting if disk["size_gib"] >= least]
     if not large:
         if fitting:
             wanted += f" (too small: {exceptions.one_of(disk['name'] for disk in fitting)})"
@@ -120,6 +119,19 @@ def choose(
         )
         raise _not_found(node, wanted, disks)
     return RootDevice(hints=hints, size_gib=disk["size_gib"], name=disk["name"])
+
+
+def check(root_device: object, minimum_size: object) -> None:
+    """Make sure of what :func:`choose` is to be called with, before any node is looked at.
+
+    :param root_device: as there, or None for none.
+    :raises InputInvalid: that is no way to choose, or no size.
+    """
+    _check_size(minimum_size)
+    if isinstance(root_device, Mapping):
+        _by_hints([], dict(root_device))
+    elif root_device is not None:
+        _by_word([], root_device)
 
 
 def local_gb(size_gib: int) -> int:
@@ -147,6 +159,12 @@ def faults(hints: object) -> list[tuple[str, str, str]]:
         elif HINTS[hint].test(expression) is None:
             found.append((hint, f"is {_shown(expression)}", HINTS[hint].allowed))
     return found
+
+
+def _check_size(size: object) -> int:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise exceptions.InputInvalid("minimum_size", "must be a whole number of GiB, from 0 on.")
+    return size
 
 
 def _by_hints(disks: list[Any], hints: dict[Any, Any]) -> tuple[str, list[Any]]:

@@ -216,6 +216,7 @@ def _node(number: int, entry: object) -> Node:
         or not 0 <= seconds <= _MOST_SECONDS
     ):
         raise ValueError(f"boot_seconds of {where} is no number from 0 to {_MOST_SECONDS}")
+    fault = entry.get("fault")
     callback = entry.get("inspection_callback")
     if callback is not None and not _is_url(callback):
         raise ValueError(f"inspection_callback of {where} is no http or https URL")
@@ -224,7 +225,7 @@ def _node(number: int, entry: object) -> Node:
         name=name,
         macs=tuple(mac.lower() for mac in macs),
         shape=_one_of(entry.get("shape"), shapes.SHAPES, f"shape of {where}"),
-        fault=entry.get("fault") and _one_of(entry["fault"], FAULTS, f"fault of {where}"),
+        fault=None if fault is None else _one_of(fault, FAULTS, f"fault of {where}"),
         boot_seconds=float(seconds),
         inspection_callback=callback,
     )

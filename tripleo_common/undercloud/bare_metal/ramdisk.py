@@ -95,12 +95,12 @@ class Ramdisk:
             self._beat(found, off)
 
     def _inspect(self, data: dict[str, Any], off: Off) -> str | None:
-        """Send what was found; return the id of the node that it is about, if somebody knows."""
+        """Send what was found; return the id of the node that it is about, if that is told."""
         url = self._node.inspection_callback or f"{self._ironic}/v1/continue_inspection"
         for wait in (*_INSPECTION_WAITS, None):
             answer = self._request("POST", url, json=data)
             if answer is not None and answer.ok:
-                return str(answer.json()["uuid"])
+                return _uuid(answer)
             if wait is None or off.wait(wait):
                 break
         return None
@@ -154,3 +154,13 @@ class Ramdisk:
         if not answer.ok:
             LOG.info("%s: %s %s: HTTP %s", self._node.name, method, url, answer.status_code)
         return answer
+
+
+def _uuid(answer: requests.Response) -> str | None:
+    """Return the id in an answer; a machine's entry can name any service, so it may have none."""
+    try:
+        said = answer.json()
+    except requests.JSONDecodeError:
+        return None
+    uuid = said.get("uuid") if isinstance(said, dict) else None
+    return uuid if isinstance(uuid, str) else None

@@ -30,9 +30,10 @@ LOG = logging.getLogger(__name__)
 
 _THREADS = 16
 
-_OFF = {"ForceOff", "GracefulShutdown"}
-_ON = {"On", "ForceOn"}
-_RESTART = {"ForceRestart", "GracefulRestart", "PowerCycle"}
+_OFF = ("ForceOff", "GracefulShutdown")
+_ON = ("On", "ForceOn")
+_RESTART = ("ForceRestart", "GracefulRestart", "PowerCycle")
+_LIGHTS = ("Lit", "Blinking", "Off")
 
 Boot = Callable[[nodes.Node, threading.Event], None]
 """Is called in a thread of its own when a machine is switched on; the event says when it is off."""
@@ -76,7 +77,7 @@ class Systems(fakedriver.FakeDriver):  # type: ignore[misc]
     def set_power_state(self, identity: str, state: str) -> None:
         """Switch a system on or off."""
         node = self._node(identity)
-        if state not in _ON | _OFF | _RESTART:
+        if state not in (*_ON, *_OFF, *_RESTART):
             raise error.NotSupportedError(f"There is no reset of type {state}.")
         with self._lock:
             if state not in _ON and (off := self._running.pop(node.uuid, None)):
@@ -98,6 +99,8 @@ class Systems(fakedriver.FakeDriver):  # type: ignore[misc]
 
     def set_indicator_state(self, identity: str, state: str) -> None:
         """Let a system's light be ``Lit``, ``Blinking`` or ``Off``."""
+        if state not in _LIGHTS:
+            raise error.FishyError(f"There is no light that is {state}.")
         self._update(identity, light=state)
 
     # What the "redfish" inspect interface asks for.
