@@ -51,11 +51,19 @@ if [ -n "$nodes" ]; then
     list=$(mktemp)
     tripleo-undercloud instackenv --state-dir "$state" > "$list"
     swift upload --object-name instackenv.json nodes "$list"
+    names=$(python -c 'import json, sys; print(json.dumps([n["name"] for n in json.load(sys.stdin)["nodes"]]))' < "$list")
     rm -f "$list"
 
     say "Registering the nodes"
     follow tripleo.baremetal.v1.register_or_update \
         '{"nodes_json": {"container": "nodes", "object": "instackenv.json"}}'
+    swift delete nodes instackenv.json
+
+    if mistral run-action tripleo.baremetal.list |
+        grep -qE '"provision_state": "(available|inspect failed)"'; then
+        say "Some are there from the last time: making them manageable again"
+        follow tripleo.baremetal.v1.manage "{\"node_uuids\": $names}"
+    fi
 
     say "Introspecting them"
     follow tripleo.baremetal.v1.introspect_manageable_nodes '{"concurrency": 20}'
@@ -66,14 +74,14 @@ if [ -n "$nodes" ]; then
     say "Making them available"
     follow tripleo.baremetal.v1.provide_manageable_nodes '{}'
 
-    say "What stands now"
+    say "What stands now (* is the root device)"
     python "$tree/tools/show_nodes.py"
 
     if [ -n "$keep" ]; then
         say "The undercloud is left running. To go on:"
         cat <<TEXT
   eval "\$($venv/bin/tripleo-undercloud env --state-dir $state)"
-  mistral run-action tripleo.baremetal.list
+  mistral run-action tripleo.baremetal.facts '{"node_uuid": "node-0"}'
   mistral execution-create tripleo.baremetal.v1.manage '{"node_uuids": ["node-0"]}'
   mistral execution-create tripleo.baremetal.v1.delete '{"node_uuids": ["node-0"]}'
   $venv/bin/tripleo-undercloud down --state-dir $state

@@ -1,4 +1,4 @@
-"""Print Ironic's nodes in a table, with what introspection found of each.
+"""Print Ironic's nodes in a table, with what introspection found of each; * is the root device.
 
 Usage: ``python tools/show_nodes.py [--json]`` with ``OS_*`` in the environment.
 """
@@ -28,34 +28,49 @@ def main() -> None:
         return
     if answer.state != "SUCCESS":
         sys.exit(str(nodes["message"]))
+    roots = {
+        node.id: (node.properties or {}).get("root_device")
+        for node in openstack.connect().baremetal.nodes(fields=["uuid", "properties"])
+    }
     table = prettytable.PrettyTable(
-        ["Name", "State", "Power", "CPUs", "Memory (GiB)", "Disks", "Boot", "NICs", "Switches"]
+        ["Name", "Model", "State", "CPUs", "Memory", "Disks", "Boot", "NICs", "Switch ports"]
     )
     table.align = "l"
     for node in nodes:
-        table.add_row(
-            [node["name"], node["provision_state"], node["power_state"], *_facts(node["facts"])]
-        )
+        state = f"{node['provision_state']}\n{node['power_state']}"
+        model, *rest = _facts(node["facts"], roots.get(node["uuid"]))
+        table.add_row([node["name"], model, state, *rest])
     print(table)
 
 
-def _facts(facts: dict[str, Any] | None) -> list[str]:
+def _facts(facts: dict[str, Any] | None, hints: dict[str, Any] | None) -> list[str]:
     if not facts:
-        return [""] * 6
-    disks = [f"{disk['name']} {disk['size_gib']} GiB" for disk in facts["disks"]]
-    neighbours = {
-        f"{nic['lldp']['switch'] or nic['lldp']['chassis_id']} {nic['lldp']['port_id']}"
+        return [""] * 7
+    disks = [
+        f"{'*' if _is_root(disk, hints) else ' '}{disk['name'].removeprefix('/dev/')} "
+        f"{disk['size_gib']} GiB"
+        for disk in facts["disks"]
+    ]
+    ports = {
+        f"{(nic['lldp']['switch'] or nic['lldp']['chassis_id']).split('.')[0]} "
+        f"{nic['lldp']['port_id']}"
         for nic in facts["nics"]
         if nic["lldp"]
     }
     return [
-        f"{facts['cpus']} {facts['cpu_arch']}",
-        str(facts["memory_mib"] // 1024),
+        f"{facts['product']['vendor']}\n{facts['product']['name']}",
+        f"{facts['cpus']}\n{facts['cpu_arch']}",
+        f"{facts['memory_mib'] // 1024} GiB",
         "\n".join(disks),
         facts["boot_mode"] or "",
         str(len(facts["nics"])),
-        "\n".join(sorted(neighbours)),
+        "\n".join(sorted(ports)),
     ]
+
+
+def _is_root(disk: dict[str, Any], hints: dict[str, Any] | None) -> bool:
+    """Tell whether a disk is what hints on the root device say, as far as they are equal values."""
+    return bool(hints) and all(disk.get(name) == value for name, value in (hints or {}).items())
 
 
 if __name__ == "__main__":

@@ -54,9 +54,11 @@ def environment() -> Path:
             # What an installation has left that was ended half-way. Programs in there hold their
             # own path, so that the environment cannot be made elsewhere and moved into place.
             shutil.rmtree(found, ignore_errors=True)
-            _run(sys.executable, "-m", "venv", str(found))
-            pip = (str(found / "bin" / "python"), "-m", "pip", "install", "--quiet")
-            _run(*pip, "--constraint", str(CONSTRAINTS), f"ironic-inspector=={VERSION}")
+            _run(sys.executable, "-m", "venv", "--without-pip", str(found))
+            pip = (sys.executable, "-m", "pip", "--python", str(found / "bin" / "python"))
+            # Most of it is never imported.
+            install = (*pip, "install", "--quiet", "--no-compile")
+            _run(*install, "--constraint", str(CONSTRAINTS), f"ironic-inspector=={VERSION}")
             complete.touch()
     return found
 

@@ -208,7 +208,18 @@ BAD_INPUTS = (
     ("tripleo.baremetal.follow_run", {"run_id": UNKNOWN}, "RunNotFound", UNKNOWN),
     ("tripleo.baremetal.show_run", {"run_id": "../../x"}, "InputInvalid", "run"),
     ("tripleo.baremetal.list", {"provision_state": "happy"}, "InputInvalid", "available"),
-    ("tripleo.baremetal.facts", {"node_uuid": "fake-0"}, "ServiceRefused", "404"),
+    (
+        "tripleo.baremetal.facts",
+        {"node_uuid": "fake-0"},
+        "NodeStateInvalid",
+        "without introspection data",
+    ),
+    (
+        "tripleo.baremetal.configure_nodes",
+        {"root_device": "smallest"},
+        "NodesFailed",
+        "Introspect it (tripleo.baremetal.v1.introspect)",
+    ),
     (
         "tripleo.baremetal.configure_nodes",
         {"root_device": "shiniest,"},
@@ -275,6 +286,12 @@ WRONG = (7, "", [None], {"a": 1}, "\u2603" * 300)
 """What each input is given in turn."""
 
 
+def input_names(owner):
+    """Return the names of an action's or a workflow's own inputs."""
+    names = (word.partition("=")[0].strip() for word in owner.input.split(","))
+    return [name for name in names if name not in ("action_region", "cloud", "queue_name")]
+
+
 class BadInputTestCase(nodes.NodesTestCase):
     def assert_refused(self, name, error, words, **inputs):
         """Run an action that must be refused with an error of that type and those words."""
@@ -287,9 +304,8 @@ class BadInputTestCase(nodes.NodesTestCase):
 
 @ddt.ddt
 class TestLists(BadInputTestCase):
-    @ddt.idata(BAD_LISTS)
-    @ddt.unpack
-    def test_wrong_list(self, _name, content, error, words):
+    @ddt.named_data(*BAD_LISTS)
+    def test_wrong_list(self, content, error, words):
         results = [
             self.assert_refused(name, error, words, nodes_json=content)
             for name in (VALIDATE, REGISTER)
@@ -303,7 +319,7 @@ class TestLists(BadInputTestCase):
         self.addCleanup(self.swift.delete_container, self.plan)
         self.addCleanup(self.swift.delete_object, self.plan, "list")
         for content, error, words in (
-            (b"\x89PNG\r\n\x1a\n\xff\xfe", "NodesInvalid", "not YAML"),
+            (b"\x89PNG\r\n\x1a\n\xff\xfe", "NodesInvalid", "it is no text"),
             (b'[{"name": "a"', "NodesInvalid", "not JSON"),
             (b"#" * (9 * 2**20), "LimitExceeded", "file_max_mib"),
         ):
@@ -428,10 +444,28 @@ class TestUse(BadInputTestCase):
                 self.assert_typed(name, *self.action(name, **inputs))
         self.assertEqual(self.before, self.everything())
 
+    def test_nodes_that_ironic_does_not_have_are_named(self):
+        tried = 0
+        for action in self.actions():
+            needed = self.needed(action, "fake-0")
+            for name, value in {
+                "node_uuid": UNKNOWN,
+                "node_uuids": ["fake-0", UNKNOWN],
+                "tag_node_uuids": ["fake-0", UNKNOWN],
+                "untag_node_uuids": [UNKNOWN],
+            }.items():
+                if name in needed:
+                    tried += 1
+                    wrong = {**needed, name: value}
+                    self.assert_refused(action, "NodeNotFound", UNKNOWN, **wrong)
+        self.assertGreater(tried, 10)
+        self.assertEqual(self.before, self.everything())
+
     def test_inputs_of_any_type_give_typed_errors(self):
         for action in self.actions():
             needed = self.needed(action, "fake-1")
-            for name, value in itertools.product(self.inputs(action), WRONG):
+            names = input_names(self.mistral.actions.get(action))
+            for name, value in itertools.product(names, WRONG):
                 state_, result = self.action(action, **{**needed, name: value})
                 self.assert_typed((action, name, value), state_, result)
         self.assertEqual(self.before, self.everything())
@@ -439,10 +473,9 @@ class TestUse(BadInputTestCase):
     def test_inputs_of_any_type_give_workflows_that_end_with_typed_errors(self):
         started = []
         for workflow in self.workflows():
-            names = [word.partition("=")[0].strip() for word in workflow.input.split(",")]
-            names = [name for name in names if name in GOOD and name not in ("queue_name",)]
+            names = input_names(workflow)
             for value in (7, {"a": 1}):
-                inputs = {**{name: GOOD[name] for name in names}, **dict.fromkeys(names, value)}
+                inputs = dict.fromkeys(names, value)
                 execution = self.mistral.executions.create(workflow.name, workflow_input=inputs)
                 started.append((workflow.name, value, execution.id))
         self.assertGreater(len(started), 20)
@@ -452,7 +485,7 @@ class TestUse(BadInputTestCase):
                 self.assertEqual("FAILED", output["status"], what)
                 self.assertNotEqual("InternalError", output["error"]["type"], (what, output))
                 self.assertEqual(output["error"]["message"], output["message"], what)
-        # Those without inputs of their own were meant to change what they may.
+        # To some a number of seconds, or of nodes at a time, is good: they change what they may.
         same = ("fake-1", "fake-2", "fake-3")
         found = self.nodes()
         self.assertEqual(
@@ -460,27 +493,26 @@ class TestUse(BadInputTestCase):
         )
 
     def actions(self):
-        listed = self.mistral.actions.list(name="like:tripleo.baremetal.%", limit=100)
-        found = sorted(action.name for action in listed)
+        found = [action.name for action in self.mistral.actions.list()]
+        found = [name for name in found if name.startswith("tripleo.baremetal.")]
         self.assertGreater(len(found), 15)
         return found
 
     def workflows(self):
-        found = self.mistral.workflows.list(name="like:tripleo.baremetal.v1.%", limit=100)
+        found = self.mistral.workflows.list()
+        found = [each for each in found if each.name.startswith("tripleo.baremetal.v1.")]
         self.assertGreater(len(found), 15)
         return found
 
-    def inputs(self, action):
-        words = self.mistral.actions.get(action).input.split(",")
-        names = [word.partition("=")[0].strip() for word in words]
-        return [name for name in names if name not in ("action_region", "cloud")]
-
     def needed(self, action, node):
-        """Return good values of an action's inputs, for a node."""
+        """Return good values of an action's inputs that need one, for a node."""
         good = {**GOOD, "node_uuid": node, "node_uuids": [node], "tag_node_uuids": [node]}
         if action.endswith("switch_nodes"):
             good["state_action"] = "on"
-        return {name: good[name] for name in self.inputs(action) if name in good}
+        if action.endswith("introspect_nodes"):
+            del good["container"]
+        names = input_names(self.mistral.actions.get(action))
+        return {name: good[name] for name in names if name in good}
 
     def assert_typed(self, what, state_, result):
         if state_ == "ERROR":

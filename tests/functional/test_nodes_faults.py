@@ -2,6 +2,7 @@
 
 from tests.functional import base, nodes
 
+UNKNOWN = "ffffffff-0000-4000-8000-000000000000"
 AWAITED = "it was still inspect wait after 15 seconds (The node's ramdisk is awaited)"
 
 
@@ -11,25 +12,28 @@ class TestRegistration(nodes.NodesTestCase):
         machines.change("node-1", fault="refuse")
         entries = [
             *machines.listed("node-0", "node-1"),
-            *nodes.fakes(4),
+            *nodes.fakes(5),
         ]
         self.register(entries[2:4], initial_state="manageable")
         entries[2]["memory"] = "4096"
-        # Only Ironic can say that it has no such thing.
+        # Only Ironic can say that it has no such thing; of the port when it has the node already.
         entries[4]["deploy_interface"] = "no-such"
+        entries[6]["ports"] = [{"address": entries[6]["mac"][0], "portgroup_uuid": UNKNOWN}]
+        (mac,) = entries[6].pop("mac")
         before = self.nodes()["fake-1"]
         output = self.failed(nodes.REGISTER, nodes_json=entries)
         self.assertEqual("NodesFailed", output["error"]["type"])
         self.assertTrue(
             output["message"].startswith(
-                "2 of 6 nodes could not be registered and made manageable: "
+                "3 of 7 nodes could not be registered and made manageable: "
             ),
             output["message"],
         )
         failed = {node["name"]: node["error"] for node in output["failed"]}
-        self.assertEqual({"node-1", "fake-2"}, set(failed))
+        self.assertEqual({"node-1", "fake-2", "fake-4"}, set(failed))
         self.assertIn("does not know these credentials", failed["node-1"])
         self.assertIn("no-such", failed["fake-2"])
+        self.assertIn(UNKNOWN, failed["fake-4"])
         self.assertEqual(
             {
                 "node-0": ("registered", "manageable"),
@@ -46,16 +50,17 @@ class TestRegistration(nodes.NodesTestCase):
         )
         found = self.nodes()
         self.assertEqual(before, found["fake-1"])
-        # Nothing is left of the one that was refused.
-        self.assertNotIn("fake-2", found)
-        self.assertNotIn(entries[4]["mac"][0], self.ports())
+        # Nothing is left of those that were refused.
+        self.assertEqual({"node-0", "node-1", "fake-0", "fake-1", "fake-3"}, set(found))
+        self.assertEqual(set(), {entries[4]["mac"][0], mac} & set(self.ports()))
 
         # Registered again when nothing is wrong any more.
         machines.change("node-1", fault=None)
-        del entries[4]["deploy_interface"]
+        del entries[4]["deploy_interface"], entries[6]["ports"]
+        entries[6]["mac"] = [mac]
         output = self.run_workflow(nodes.REGISTER, nodes_json=entries)
         self.assertEqual(
-            (1, 0, 5), tuple(output[key] for key in ("registered", "updated", "unchanged"))
+            (2, 0, 5), tuple(output[key] for key in ("registered", "updated", "unchanged"))
         )
         self.assertEqual(
             {"manageable"}, {node["provision_state"] for node in self.nodes().values()}
@@ -118,6 +123,14 @@ class TestIntrospection(nodes.NodesTestCase):
             lambda: self.nodes()["node-8"]["provision_state"] == "inspecting", "node-8 is asked"
         )
         machines.change("node-8", fault=None)
+        show = "tripleo.baremetal.show_run"
+        shown = base.wait_for(
+            lambda: (
+                (found := self.run_action(show, run_id=execution))["counts"]["succeeded"] and found
+            ),
+            "the first success",
+        )
+        self.assertEqual((False, 11), (shown["done"], shown["total"]))
         state_, output = self.ended(execution)
 
         self.assertEqual(("ERROR", "NodesFailed"), (state_, output["error"]["type"]), output)
@@ -137,6 +150,11 @@ class TestIntrospection(nodes.NodesTestCase):
                 self.assertIn(cause, error, (name, fault))
         for name in good:
             self.assertEqual((True, None), (found[name]["finished"], found[name]["error"]))
+
+        shown = self.run_action(show, run_id=execution)
+        counts = {"queued": 0, "running": 0, "succeeded": 5, "failed": 6}
+        self.assertEqual((True, counts), (shown["done"], shown["counts"]))
+        self.assertEqual(told, {node["name"]: node["error"] for node in shown["failed"]})
 
         # Every pass is kept.
         record = {node["name"]: node for node in self.record(output)["nodes"]}

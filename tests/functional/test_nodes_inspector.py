@@ -26,8 +26,9 @@ class TestInspector(nodes.NodesTestCase):
         """Start ironic-inspector, once: that takes seconds."""
         super().setUpClass()
         cls.inspector = inspector.Inspector(nodes.undercloud())
-        cls.addClassCleanup(cls.inspector.cleanUp)
+        # If it fails it tidies up itself.
         cls.inspector.setUp()
+        cls.addClassCleanup(cls.inspector.cleanUp)
 
     def setUp(self):
         super().setUp()

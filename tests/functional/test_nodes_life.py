@@ -1,6 +1,7 @@
 """Nodes from a list of them until they can be deployed, on real services and emulated machines."""
 
 import io
+import itertools
 import json
 
 import ddt
@@ -71,8 +72,9 @@ class TestWholeLife(nodes.NodesTestCase):
         )
         self.assert_nothing_changes(place, 6)
 
-        introspected = self.execute(nodes.INTROSPECT_ALL)
+        introspected = self.execute(nodes.INTROSPECT_ALL, concurrency=4)
         self.assertEqual("6 nodes were introspected.", introspected["message"])
+        self.assertEqual(4, self.most_at_once(introspected))
         self.assertEqual([], introspected["failed_introspection"])
         self.assertEqual(
             dict.fromkeys(names, (True, None)),
@@ -103,6 +105,16 @@ class TestWholeLife(nodes.NodesTestCase):
             self.assert_facts(machines[node["name"]], node["facts"])
         # Six machines of three shapes.
         self.assertEqual({128, 12}, {node["facts"]["cpus"] for node in listed})
+
+    def most_at_once(self, output):
+        """Return how many nodes of a run were under way at the same time."""
+        attempts = [each for node in self.record(output)["nodes"] for each in node["attempts"]]
+        # The record has the second in which each began.
+        moments = [
+            *((each["began"] + 0.6, 1) for each in attempts),
+            *((each["began"] + each["seconds"] - 0.6, -1) for each in attempts),
+        ]
+        return max(itertools.accumulate(change for _, change in sorted(moments)))
 
     def macs_of(self, node):
         return {port.address for port in self.ironic.port.list(node=node, limit=0)}
@@ -198,9 +210,8 @@ class TestLists(nodes.NodesTestCase):
             )
         self.assertEqual({mac for entry in entries for mac in entry["mac"]}, set(self.ports()))
         # Whatever the form, it is the same list.
-        self.assertEqual(
-            2, self.run_workflow(nodes.REGISTER, nodes_json=entries, **ENROLL)["unchanged"]
-        )
+        same = self.run_action("tripleo.baremetal.validate_nodes", nodes_json=entries)
+        self.assertEqual(2, same["unchanged"])
 
     def test_ironics_own_format(self):
         identity = "3a4b1a5e-5a39-4e54-9d6c-0c6b5f3c7d10"
@@ -341,13 +352,10 @@ class TestRegistering(nodes.NodesTestCase):
         self.assertEqual([False, False], [machines.is_on(name) for name in ("node-0", "node-1")])
 
     def test_images_are_found_in_glance_or_given_as_urls(self):
-        glance = glance_client.Client("2", session=self.session)
-        ids = {}
-        for name in ("bm-deploy-kernel", "bm-deploy-ramdisk", f"{self.plan}-kernel"):
-            image = glance.images.create(name=name, disk_format="raw", container_format="bare")
-            self.addCleanup(glance.images.delete, image.id)
-            glance.images.upload(image.id, io.BytesIO(b"nothing that boots"))
-            ids[name] = image.id
+        ids = {
+            name: self.image(name)
+            for name in ("bm-deploy-kernel", "bm-deploy-ramdisk", f"{self.plan}-kernel")
+        }
         usual = (ids["bm-deploy-kernel"], ids["bm-deploy-ramdisk"])
         entries = nodes.fakes(2)
         entries[1]["kernel_id"] = "http://192.0.2.1/kernel"
@@ -355,20 +363,41 @@ class TestRegistering(nodes.NodesTestCase):
         self.assertEqual(
             {"fake-0": usual, "fake-1": ("http://192.0.2.1/kernel", usual[1])}, self.images()
         )
+        # Who asks for others gets them, also for nodes that have some; but the list goes before.
+        other = f"{self.plan}-kernel"
+        self.run_workflow(nodes.REGISTER, nodes_json=entries, kernel_name=other, **ENROLL)
+        self.assertEqual(
+            {
+                "fake-0": (ids[other], usual[1]),
+                "fake-1": ("http://192.0.2.1/kernel", usual[1]),
+            },
+            self.images(),
+        )
         configured = self.run_workflow(
             nodes.CONFIGURE,
             node_uuids=["fake-0"],
-            kernel_name=f"{self.plan}-kernel",
+            kernel_name="bm-deploy-kernel",
             ramdisk_name="file:///httpboot/agent.ramdisk",
             instance_boot_option="local",
         )
         self.assertEqual(1, len(configured["configured"]))
-        self.assertEqual(
-            (ids[f"{self.plan}-kernel"], "file:///httpboot/agent.ramdisk"), self.images()["fake-0"]
-        )
+        self.assertEqual((usual[0], "file:///httpboot/agent.ramdisk"), self.images()["fake-0"])
         self.assertEqual("boot_option:local", self.nodes()["fake-0"]["properties"]["capabilities"])
         # The list says nothing of them.
         self.assertEqual((0, 2), self.updated(entries))
+        self.run_action(
+            "tripleo.baremetal.configure_boot", node_uuid="fake-1", kernel_name="bm-deploy-kernel"
+        )
+        self.assertEqual(usual, self.images()["fake-1"])
+
+    def image(self, name):
+        glance = glance_client.Client("2", session=self.session)
+        image = glance.images.create(name=name, disk_format="raw", container_format="bare")
+        self.addCleanup(glance.images.delete, image.id)
+        # Over a connection of its own: Glance closes that.
+        uploading = glance_client.Client("2", session=self.undercloud.session())
+        uploading.images.upload(image.id, io.BytesIO(b"nothing that boots"))
+        return image.id
 
     def images(self):
         return {
@@ -398,7 +427,7 @@ class TestIntrospection(nodes.NodesTestCase):
             (f"wwn:{nvme['wwn']}", "/dev/nvme1n1"),
             (f"serial:{nvme['serial']}", "/dev/nvme1n1"),
         ):
-            self.configure(wanted, names[:1])
+            self.configure(wanted)
             chosen = disks["node-0"][disk]
             properties = self.nodes()["node-0"]["properties"]
             self.assertEqual(
@@ -406,7 +435,7 @@ class TestIntrospection(nodes.NodesTestCase):
             )
             self.assertEqual(chosen["size"] // 2**30 - 1, int(properties["local_gb"]), wanted)
         hints = {"size": ">= 2000", "rotational": False}
-        self.configure(hints, names[:1])
+        self.configure(hints)
         self.assertEqual(hints, self.nodes()["node-0"]["properties"]["root_device"])
         # Hints that are there already stay, if nothing else is said.
         unchanged = self.run_workflow(
@@ -426,23 +455,34 @@ class TestIntrospection(nodes.NodesTestCase):
         self.assertEqual("node-1", failed["name"])
         for word in ("sda", *disks["node-1"]):
             self.assertIn(word, failed["error"])
-        found = {name: node["properties"].get("root_device") for name, node in self.nodes().items()}
         self.assertEqual(
             {
                 "node-0": {"wwn_with_extension": disks["node-0"]["/dev/sda"]["wwn"]},
                 "node-1": None,
                 "node-2": {"wwn_with_extension": disks["node-2"]["/dev/sda"]["wwn"]},
             },
-            found,
+            self.root_devices(),
         )
+        # Of one alone, as somebody does it who looks at its disks before.
+        facts = self.run_action("tripleo.baremetal.facts", node_uuid="node-1")
+        found = facts["disks"][-1]
+        self.run_action(
+            "tripleo.baremetal.configure_root_device",
+            node_uuid="node-1",
+            root_device=f"serial:{found['serial']}",
+        )
+        self.assertEqual({"wwn_with_extension": found["wwn"]}, self.root_devices()["node-1"])
 
-    def configure(self, root_device, names):
-        return self.run_workflow(
-            nodes.CONFIGURE,
-            node_uuids=list(names),
+    def configure(self, root_device):
+        return self.run_action(
+            "tripleo.baremetal.configure_nodes",
+            node_uuids=["node-0"],
             root_device=root_device,
             overwrite_root_device_hints=True,
         )
+
+    def root_devices(self):
+        return {name: node["properties"].get("root_device") for name, node in self.nodes().items()}
 
     def test_rules_of_a_plan_act(self):
         self.addCleanup(self.remove_rules)
@@ -553,9 +593,7 @@ class TestStates(nodes.NodesTestCase):
             ("on", "power on", True, 1),
             ("on", "power on", True, 0),
             ("reboot", "power on", True, 1),
-            ("soft reboot", None, True, 1),
             ("soft off", "power off", False, 0),
-            ("off", "power off", False, 0),
         ):
             before = starts()
             self.run_workflow(
@@ -637,6 +675,19 @@ class TestProfiles(nodes.NodesTestCase):
         )
         self.run_workflow(nodes.TAG, node_uuid="fake-2")
         self.assertEqual({"fake-0": "compute", "fake-1": None, "fake-2": None}, self.profiles())
+        # A profile is a capability among others.
+        for node, name, value, expected in (
+            ("fake-0", "rack", "r7", "profile:compute,rack:r7"),
+            ("fake-0", "profile", "control", "rack:r7,profile:control"),
+            ("fake-0", "rack", None, "profile:control"),
+        ):
+            self.run_action(
+                "tripleo.baremetal.update_node_capability",
+                node_uuid=node,
+                capability=name,
+                value=value,
+            )
+            self.assertEqual(expected, self.nodes()[node]["properties"]["capabilities"])
 
     def parameters(self):
         return self.mistral.environments.get(self.plan).variables["parameter_defaults"]

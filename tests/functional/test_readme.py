@@ -15,10 +15,8 @@ TREE = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```shell\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 WAIT = """
-for id in $(mistral execution-list -f value -c ID); do
-    while [ "$(mistral execution-get "$id" -f value -c State)" = RUNNING ]; do :; done
-    mistral execution-get "$id" -f value -c State
-done
+while mistral execution-list -f value -c State | grep -q RUNNING; do :; done
+mistral execution-list -f value -c State
 """
 """What the README's reader does between blocks: waits until every execution has ended."""
 
@@ -57,7 +55,7 @@ class TestReadme(testtools.TestCase):
 
     def test_the_demo_and_the_session_after_it_work_as_written(self):
         blocks = BLOCK.findall((TREE / "README.md").read_text())
-        demo, *session, test = blocks
+        demo, _nodes, *session, test = blocks
         self.assertEqual("bash tools/demo.sh\n", demo)
         # The last block is what runs this test.
         self.assertEqual("bash tools/test.sh\n", test)
@@ -67,14 +65,19 @@ class TestReadme(testtools.TestCase):
         down = session[-1]
         self.addCleanup(self.shell, 'PATH="$PWD/.venv/bin:$PATH"\n' + down)
         script = "\n".join(
-            block if "tripleo-undercloud" in block else block + WAIT for block in session
+            block + WAIT if "mistral execution-create" in block else block for block in session
         )
         shown = self.shell(script)
         self.assertNotIn("ERROR", shown)
         self.assertIn("overcloud", shown)
+        # The nodes: their list is good, they were introspected, and they are enough for the plan.
+        self.assertIn('"registered": 3', shown)
+        self.assertIn('"product": {"vendor": ', shown)
+        self.assertIn('"missing": 0', shown)
+        self.assertNotIn('"missing": 1', shown)
         self.assertIn("processes have ended", shown)
 
-    def test_the_demo_can_keep_the_undercloud_and_delete_the_plan(self):
+    def test_the_demo_can_keep_the_undercloud_and_delete_the_plan_and_emulate_nodes(self):
         self.addCleanup(
             self.shell, '.venv/bin/tripleo-undercloud down --state-dir "$TRIPLEO_DEMO_DIR"'
         )
@@ -85,3 +88,10 @@ class TestReadme(testtools.TestCase):
             '.venv/bin/tripleo-undercloud status --state-dir "$TRIPLEO_DEMO_DIR" -f value'
         )
         self.assertNotIn("False", shown)
+        nodes = BLOCK.findall((TREE / "README.md").read_text())[1]
+        self.assertEqual("bash tools/demo.sh --nodes 6\n", nodes)
+        shown = self.shell(nodes)
+        self.assertIn("6 nodes were introspected.", shown)
+        self.assertEqual(6, shown.count("| available "), shown)
+        # Their root devices.
+        self.assertEqual(6, shown.count("| *"), shown)
