@@ -509,6 +509,18 @@ class CredentialsLost(TripleOError):
         )
 
 
+class ExecutorLost(TripleOError):
+    """The executor of an action has died, so that nobody knows how far the action came."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__(
+            "Mistral has heard no more of the executor that ran a task of this workflow. What it "
+            "has done is kept: rerun the task (mistral task-list, mistral task-rerun), or start "
+            "the workflow again."
+        )
+
+
 class DeploymentStopped(TripleOError):
     """So many regions have failed that no further one is begun."""
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tripleo_common import exceptions
+
+_LOST = "Heartbeat wasn't received."
+"""What Mistral says of an action whose executor is gone."""
+
 
 def tripleo_error(context: Any, result: Any = None) -> dict[str, Any]:
     """Return what failed, in one form, whatever a failed task has left behind.
@@ -28,6 +33,8 @@ def tripleo_error(context: Any, result: Any = None) -> dict[str, Any]:
             }
         if "result" in result:
             return tripleo_error(context, result["result"])
+    if result == _LOST:
+        return exceptions.ExecutorLost().to_dict()
     return {
         "type": "InternalError",
         "message": str(result or "The workflow failed without a reason; see its tasks."),

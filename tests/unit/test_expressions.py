@@ -30,6 +30,8 @@ class TripleOError(base.TestCase):
         ),
         ("Timed out", {"type": "InternalError", "message": "Timed out", "details": {}}),
         ({"result": "Timed out"}, {"type": "InternalError", "message": "Timed out", "details": {}}),
+        ("Heartbeat wasn't received.", exceptions.ExecutorLost().to_dict()),
+        ({"result": "Heartbeat wasn't received."}, exceptions.ExecutorLost().to_dict()),
         (None, {"type": "InternalError", "message": NO_REASON, "details": {}}),
         ("", {"type": "InternalError", "message": NO_REASON, "details": {}}),
         ({}, {"type": "InternalError", "message": NO_REASON, "details": {}}),

@@ -303,9 +303,11 @@ class Shapes(base.TestCase):
                 for disk in found["disks"]
             ],
         )
-        for disk in found["disks"]:
-            for key in ("serial", "wwn", "wwn_with_extension", "by_path"):
-                self.assertIsNotNone(disk[key])
+        for key in ("name", "serial", "wwn", "wwn_with_extension", "by_path"):
+            own = {disk[key] for disk in found["disks"]}
+            self.assertEqual(len(shape.disks), len(own - {None}), key)
+        first = "/dev/nvme0n1" if shape.disks[0].nvme else "/dev/sda"
+        self.assertEqual(first, found["disks"][0]["name"])
         self.assertEqual(
             [(nic.name, mac) for nic, mac in zip(shape.nics, macs, strict=True)],
             [(nic["name"], nic["mac"]) for nic in found["nics"]],

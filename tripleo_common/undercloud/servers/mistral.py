@@ -24,7 +24,7 @@ from mistral.api import service as api_service  # noqa: E402
 from mistral.db.v2 import api as db_api  # noqa: E402
 from mistral.db.v2.sqlalchemy import api as sqlalchemy_api  # noqa: E402
 from mistral.db.v2.sqlalchemy import models  # noqa: E402
-from mistral.engine import action_handler, default_engine, engine_server  # noqa: E402
+from mistral.engine import action_handler, default_engine, engine_server, policies  # noqa: E402
 from mistral.executors import default_executor, executor_server  # noqa: E402
 from mistral.rpc import base as rpc  # noqa: E402
 from mistral.rpc import clients  # noqa: E402
@@ -137,6 +137,22 @@ def call_directly(engine: Engine) -> None:
     clients.EngineClient.start_action = start_action
 
 
+def report_retries() -> None:
+    """Let Mistral report on executions with tasks that it has tried again.
+
+    When such a task ends Mistral forgets how often it did, and its report fails for want of that.
+    """
+    complete = policies.RetryPolicy.after_task_complete
+
+    def after_task_complete(policy: Any, task: Any) -> None:
+        context = task.get_policy_context("retry_task_policy")
+        before = context.get("retry_no", 0)
+        complete(policy, task)
+        context.setdefault("retry_no", before)
+
+    policies.RetryPolicy.after_task_complete = after_task_complete
+
+
 def main() -> None:
     """Start everything and serve until asked to end (SIGTERM)."""
     cfg.CONF.register_cli_opts(config.CLI_OPTS)
@@ -149,6 +165,7 @@ def main() -> None:
 
     engine = Engine()
     call_directly(engine)
+    report_retries()
     services = [
         engine_server.EngineServer(engine, setup_profiler=False),
         executor_server.get_oslo_service(setup_profiler=False),
