@@ -683,6 +683,17 @@ class NodeNotFound(TripleOError):
         )
 
 
+class NoManageableNode(TripleOError):
+    """All manageable nodes are wanted, and there is none."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__(
+            "There is no manageable node that is not in use and not in maintenance. "
+            "tripleo.baremetal.list shows the states of all nodes, and what to do with each."
+        )
+
+
 class NodesFailed(TripleOError):
     """Some nodes did not come to where they should; the others did."""
 

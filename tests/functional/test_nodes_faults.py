@@ -3,7 +3,7 @@
 from tests.functional import base, nodes
 
 UNKNOWN = "ffffffff-0000-4000-8000-000000000000"
-AWAITED = "it was still inspect wait after 15 seconds (The node's ramdisk is awaited)"
+AWAITED = "it was still in state inspect wait after 15 seconds (The node's ramdisk is awaited)"
 
 
 class TestRegistration(nodes.NodesTestCase):
@@ -75,7 +75,7 @@ class TestRegistration(nodes.NodesTestCase):
         self.assertEqual(
             (
                 "node-1",
-                "it was still verifying after 5 seconds (Ironic tries the node's BMC)",
+                "it was still in state verifying after 5 seconds (Ironic tries the node's BMC)",
             ),
             (failed["name"], failed["error"]),
         )

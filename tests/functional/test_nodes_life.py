@@ -57,7 +57,7 @@ class TestWholeLife(nodes.NodesTestCase):
         names = machines.names[:6]
         place = self.put_list({"nodes": machines.listed(*names)})
         registered = self.execute(nodes.REGISTER, nodes_json=place)
-        self.assertEqual("6 nodes were registered and made manageable.", registered["message"])
+        self.assertEqual("6 nodes: 6 registered.", registered["message"])
         self.assertEqual(6, registered["registered"])
         self.assertEqual(
             {(name, "manageable", "registered") for name in names},

@@ -56,7 +56,7 @@ class Ironic(WithIntrospection):
         self.assertEqual("52:54:00:00:00:01", found["nics"][0]["mac"])
         self.assertEqual([{"began": 1000, "seconds": 3.0, "error": None}], found["attempts"])
         self.assertEqual(
-            (True, [], "1 nodes were introspected."),
+            (True, [], "1 node was introspected."),
             (result["done"], result["failed_introspection"], result["message"]),
         )
 
@@ -111,9 +111,12 @@ class Ironic(WithIntrospection):
         node, other = self.ironic.add_many(2)
         node["provision_state"] = state
         details = self.introspect_badly([node, other], attempts=3)
+        cause = details["failed"][0]["error"]
+        advice = states.advice(state)
+        if state in ("enroll", "available", "clean failed", "adopt failed"):
+            advice = "Make it so (tripleo.baremetal.v1.manage)."
         self.assertEqual(
-            f"it is {state}; only manageable nodes can be introspected. {states.advice(state)}",
-            details["failed"][0]["error"],
+            f"it is {state}; only manageable nodes can be introspected. {advice}", cause
         )
         self.assertEqual([node["uuid"]], details["failed_introspection"])
         self.assertEqual([], self.ironic.touched(node))
@@ -220,7 +223,9 @@ class Timeout(WithIntrospection):
         self.assertEqual(["inspect"], self.ironic.asked(other))
         first, second = self.entry(node).attempts
         self.assertEqual(
-            "it was still inspect wait after 30 seconds (The node's ramdisk is awaited)",
+            "it was still in state inspect wait after 30 seconds (The node's ramdisk is awaited): "
+            "see whether it boots from the network, and whether the MAC addresses of its ports are "
+            "its own",
             first["error"],
         )
         self.assertGreaterEqual(first["seconds"], 30)

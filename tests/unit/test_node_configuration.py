@@ -100,6 +100,15 @@ class Configure(WithNodes):
             changes,
         )
 
+    def test_usual_images_are_for_nodes_that_have_none(self):
+        self.nodes[0]["driver_info"]["deploy_kernel"] = "file:///kernel"
+        self.configure("node-0")
+        info = self.nodes[0]["driver_info"]
+        self.assertEqual("file:///kernel", info["deploy_kernel"])
+        self.assertEqual(test_images.RAMDISK, info["deploy_ramdisk"])
+        self.configure("node-0", kernel="bm-deploy-kernel")
+        self.assertEqual(test_images.KERNEL, self.nodes[0]["driver_info"]["deploy_kernel"])
+
     def test_glance_is_asked_once_and_ironic_lists_once(self):
         counts = []
         for names in (["node-0"], ["node-0", "node-1"]):

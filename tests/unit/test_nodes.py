@@ -87,7 +87,7 @@ class Chosen(fake_ironic.WithIronic):
 
     def test_there_is_none(self):
         self.ironic.add(provision_state="active")
-        error = self.assertRaises(exceptions.InputInvalid, nodes.chosen, self.cloud, None)
+        error = self.assertRaises(exceptions.NoManageableNode, nodes.chosen, self.cloud, None)
         self.assertIn("no manageable node", error.message)
 
     def test_those_that_are_named_whatever_their_state(self):

@@ -56,7 +56,7 @@ class Moves(WithMoves):
         node = self.ironic.add("a", provision_state=origin, last_error="long ago")
         result = self.move([node], action, goal)
         self.assertEqual(goal, node["provision_state"])
-        self.assertEqual((True, f"1 nodes were made {goal}."), (result["done"], result["message"]))
+        self.assertEqual((True, f"1 node was made {goal}."), (result["done"], result["message"]))
         self.assertEqual(
             [{"uuid": node["uuid"], "name": "a", "provision_state": goal}], result["nodes"]
         )
@@ -219,7 +219,7 @@ class Failures(WithMoves):
         self.ironic.slow[slow["uuid"]] = math.inf
         causes = self.move_badly([slow, other], node_timeout=30)
         words = "after 30 seconds (The node is being cleaned)"
-        self.assertEqual({slow["uuid"]: f"it was still cleaning {words}"}, causes)
+        self.assertEqual({slow["uuid"]: f"it was still in state cleaning {words}"}, causes)
         self.assertEqual(["provide"], self.ironic.asked(slow))
         self.assertLess(self.fake.clock.now, 1035)
 
@@ -233,7 +233,7 @@ class Failures(WithMoves):
         # Nobody has looked for a while, in which it has come half-way.
         self.fake.clock.now += 10
         (failed,) = self.end_badly()["failed"]
-        self.assertIn("it was still manageable after 22 seconds", failed["error"])
+        self.assertIn("it was still in state manageable after 22 seconds", failed["error"])
         self.assertEqual(["manage"], self.ironic.asked(node))
 
     def test_what_ironic_says_is_kept_to_a_length(self):
@@ -403,7 +403,7 @@ class Power(WithMoves):
         result = self.switch([node], action, after)
         self.assertEqual(after, node["power_state"])
         self.assertEqual([asked], self.ironic.asked(node))
-        self.assertEqual(f"1 nodes were switched ({action}).", result["message"])
+        self.assertEqual(f"1 node was switched ({action}).", result["message"])
         self.assertGreaterEqual(self.fake.clock.now, 1002)
 
     @ddt.data(("on", "power on"), ("off", "power off"), ("soft off", "power off"))

@@ -6,7 +6,7 @@ import math
 import ddt
 from ironicclient import exc as ironic_exc
 
-from tests.unit import fake_ironic, fakes
+from tests.unit import base, fake_ironic, fakes
 from tests.unit.fake_ironic import CONDUCTOR, uuids
 from tripleo_common import exceptions
 from tripleo_common.baremetal import documents, following, introspection, provisioning, runs
@@ -621,3 +621,31 @@ class Inputs(WithRun):
             self.assertEqual(["also-not", "x"], error.nodes)
         self.assertEqual([], self.ironic.asked())
         self.assertRaises(exceptions.RunNotFound, self.record)
+
+
+class Told(base.TestCase):
+    def told(self, *results, removed=()):
+        run = runs.Run("r", "provision", {}, 0)
+        for number, result in enumerate(results):
+            run.add(runs.Entry(f"u{number}", result=result))
+        run.removed.extend(removed)
+        return run.told("made available")
+
+    def test_what_came_of_the_nodes(self):
+        self.assertEqual("1 node was made available.", self.told(None))
+        self.assertEqual("2 nodes were made available.", self.told(None, None))
+        self.assertEqual("1 node: 1 registered.", self.told("registered"))
+        self.assertEqual(
+            "3 nodes: 1 registered, 2 unchanged, 1 removed.",
+            self.told("registered", "unchanged", "unchanged", removed=["u9"]),
+        )
+
+
+class Kept(WithRun):
+    def test_records_do_not_stay_for_ever(self):
+        self.fake.swift.containers["tripleo-baremetal"] = {}
+        documents.write(self.cloud, "x", {})
+        self.assertTrue(documents.create(self.cloud, "y", {}))
+        puts = (request for request in self.fake.swift.sent if request.method == "PUT")
+        kept = [request.headers["X-Delete-After"] for request in puts]
+        self.assertEqual([b"2592000"] * 2, kept)

@@ -25,6 +25,7 @@ import sushy
 import yaml
 from keystoneauth1 import exceptions as keystone_exceptions
 from keystoneauth1 import session as keystone_session
+from keystoneauth1 import token_endpoint
 from oslo_config import cfg
 from requests_mock.contrib import fixture as requests_mock_fixture
 from sushy_tools.emulator import main as emulator
@@ -855,7 +856,8 @@ class WithUndercloud(base.TestCase):
         }
 
     def session(self):
-        return keystone_session.Session()
+        """Return the administrator's, as the services' own questions get it."""
+        return keystone_session.Session(auth=token_endpoint.Token(IRONIC, TOKEN))
 
 
 class BmcService(WithUndercloud):
@@ -1081,7 +1083,7 @@ class IronicService(WithUndercloud):
         http = self.useFixture(requests_mock_fixture.Fixture())
         listed = http.get(f"{self.ironic.endpoint}/v1/nodes?limit=1", json={"nodes": []})
         self.ironic.probe(self.session())
-        self.assertTrue(listed.called_once)
+        self.assertEqual(TOKEN, listed.last_request.headers["X-Auth-Token"])
 
 
 class IronicServer(base.TestCase):

@@ -59,7 +59,9 @@ class RegisterOrUpdateNodes(base.Action):
             raise
         if isinstance(found, runs.Run):
             return {**found.summary(), "preview": None}
-        words = f"{len(found['remove'])} nodes would be removed; nothing was changed yet."
+        number = len(found["remove"])
+        nodes_ = "node" if number == 1 else "nodes"
+        words = f"{number} {nodes_} would be removed; nothing was changed yet."
         return {
             "run": None,
             "done": True,

@@ -238,8 +238,11 @@ def joined(value: Mapping[str, str]) -> str:
 
 def _pairs(value: object) -> list[tuple[str, str]]:
     if isinstance(value, str):
-        items = [item.partition(":")[::2] for item in value.split(",") if item.strip()]
-        pairs: list[tuple[object, object]] = [(key.strip(), word.strip()) for key, word in items]
+        items = [item.partition(":") for item in value.split(",") if item.strip()]
+        for item in items:
+            if not item[1]:
+                raise Wrong(f"has {shown(item[0])}", _PAIRS)
+        pairs: list[tuple[object, object]] = [(key.strip(), word.strip()) for key, _, word in items]
     elif isinstance(value, Mapping):
         pairs = [
             (key, str(word).lower() if isinstance(word, bool) else word)

@@ -44,14 +44,14 @@ def configure(
     option = images.check_boot_option(boot_option)
     root_device.check(device, minimum_size)
     chosen = nodes.chosen(cloud, names, _FIELDS)
-    wanted = images.deploy_images(cloud, kernel, ramdisk)
+    wanted, named = images.deploy_images(cloud, kernel, ramdisk), images.named(kernel, ramdisk)
 
     def patch(node: Mapping[str, Any]) -> list[dict[str, Any]]:
         info, properties = node["driver_info"] or {}, node["properties"] or {}
         changes: list[dict[str, Any]] = [
             _set("driver_info", key, image)
             for key, image in wanted.items()
-            if info.get(key) != image
+            if (info.get(key) != image if key in named else not info.get(key))
         ]
         if option is not None:
             changes.extend(_capability(properties, "boot_option", option))

@@ -11,6 +11,9 @@ from tripleo_common import clouds
 
 CONTAINER = "tripleo-baremetal"
 
+_KEPT_SECONDS = 30 * 24 * 3600
+"""How long data is kept after it was written last."""
+
 
 def write(cloud: clouds.Cloud, name: str, content: Any) -> dict[str, str]:
     """Store data; return where it is: ``container`` and ``object``."""
@@ -32,7 +35,10 @@ def create(cloud: clouds.Cloud, name: str, content: Any) -> bool:
 def _put(cloud: clouds.Cloud, name: str, content: Any, headers: dict[str, str]) -> None:
     swift = cloud.swift()
     body = json.dumps(content, separators=(",", ":")).encode()
-    more = {"content_type": "application/json", "headers": headers}
+    more = {
+        "content_type": "application/json",
+        "headers": {"X-Delete-After": str(_KEPT_SECONDS), **headers},
+    }
     try:
         swift.put_object(CONTAINER, name, body, **more)
     except swiftclient.exceptions.ClientException as error:

@@ -141,8 +141,7 @@ def follow(cloud: clouds.Cloud, run_id: object) -> dict[str, Any]:
         raise exceptions.NodesFailed(
             work.what, progress["total"], failures, run=run.id, counts=progress["counts"], **results
         )
-    total = progress["total"]
-    return {**progress, **results, "message": f"{total} nodes were {work.what}."}
+    return {**progress, **results, "message": run.told(work.what)}
 
 
 def _limits(concurrency: object, node_timeout: object) -> dict[str, Any]:

@@ -54,6 +54,14 @@ def deploy_images(
     return found
 
 
+def named(kernel: object, ramdisk: object) -> set[str]:
+    """Return the :data:`KEYS` of the images that a call names.
+
+    Others are the usual ones, for nodes that have none.
+    """
+    return {key for key, name in zip(KEYS, (kernel, ramdisk), strict=True) if name is not None}
+
+
 def check_boot_option(value: object) -> str | None:
     """Return the capability ``boot_option`` that an input names, or None.
 

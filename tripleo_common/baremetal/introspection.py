@@ -94,13 +94,21 @@ class IronicInspection(Introspection):
             said = node.get("last_error")
             return Verdict.FAILED, str(said or f"it is {state}, and nothing was found")
         if state not in _MANAGEABLE:
-            return Verdict.FAILED, (
-                f"it is {state}; only manageable nodes can be introspected. {states.advice(state)}"
-            )
+            return Verdict.FAILED, _refusal(state)
         unfree = nodes.free_to_move(node)
         if unfree:
             return Verdict.FAILED, f"it {unfree}"
         return Verdict.READY, "inspect"
+
+    def delay(self, entry: Entry, seconds: float) -> str:
+        """Say where it still was, and what may keep a ramdisk from calling."""
+        told = super().delay(entry, seconds)
+        if entry.provision_state != "inspect wait":
+            return told
+        return (
+            f"{told}: see whether it boots from the network, and whether the MAC addresses of its "
+            "ports are its own"
+        )
 
     def start(self, entry: Entry, asked: str) -> None:
         """Ask for it."""
@@ -153,9 +161,7 @@ class InspectorIntrospection(Introspection):
             return (Verdict.FAILED, str(error)) if error else (Verdict.DONE, "")
         state = str(node["provision_state"])
         if state not in (*_MANAGEABLE, states.ENROLL):
-            return Verdict.FAILED, (
-                f"it is {state}; only manageable nodes can be introspected. {states.advice(state)}"
-            )
+            return Verdict.FAILED, _refusal(state)
         unfree = nodes.free_to_move(node)
         if unfree:
             return Verdict.FAILED, f"it {unfree}"
@@ -202,6 +208,13 @@ class InspectorIntrospection(Introspection):
                 return found
             found.update((status["uuid"], status) for status in page)
             marker = page[-1]["uuid"]
+
+
+def _refusal(state: str) -> str:
+    """Say why a node in a state is not introspected, and what to do."""
+    ways = states.MOVES["manage"].origins
+    advice = "Make it so (tripleo.baremetal.v1.manage)." if state in ways else states.advice(state)
+    return f"it is {state}; only manageable nodes can be introspected. {advice}"
 
 
 def work_for(cloud: clouds.Cloud) -> type[Introspection]:

@@ -86,7 +86,7 @@ def find(
 def manageable(cloud: clouds.Cloud, fields: Sequence[str] = STATE) -> list[dict[str, Any]]:
     """Return the nodes that are manageable, nobody's, and not in maintenance.
 
-    :raises InputInvalid: there is none.
+    :raises NoManageableNode: there is none.
     """
     wanted = tuple(dict.fromkeys((*STATE, *fields)))
     found = [
@@ -95,11 +95,7 @@ def manageable(cloud: clouds.Cloud, fields: Sequence[str] = STATE) -> list[dict[
         if not node["instance_uuid"]
     ]
     if not found:
-        raise exceptions.InputInvalid(
-            "node_uuids",
-            "is not given, and there is no manageable node that is not in maintenance. "
-            "tripleo.baremetal.list shows the states of all.",
-        )
+        raise exceptions.NoManageableNode
     return found
 
 
@@ -176,6 +172,8 @@ def each(
 def failed(node: Mapping[str, Any], error: exceptions.TripleOError | str) -> dict[str, Any]:
     """Return what is told of a node that something did not succeed for."""
     words = error if isinstance(error, str) else error.message
+    # It is told beside the node's title.
+    words = words.removeprefix(f"Node {exceptions.node_title(node)} ")
     return {"uuid": node.get("uuid"), "name": node.get("name"), "error": words[:1000]}
 
 

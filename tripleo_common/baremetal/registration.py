@@ -159,10 +159,7 @@ def register(
     known = _known(cloud, listed)
     pairs = _match(listed, known)
     chosen = images.deploy_images(cloud, kernel, ramdisk)
-    given = {
-        key for key, name in zip(images.KEYS, (kernel, ramdisk), strict=True) if name is not None
-    }
-    wishes = _Wishes(chosen, given, option)
+    wishes = _Wishes(chosen, images.named(kernel, ramdisk), option)
     unlisted = _removal(pairs, known) if remove else {"remove": [], "kept": []}
     if remove:
         preview = _preview(pairs, unlisted, wishes)

@@ -136,7 +136,7 @@ class Work(abc.ABC):
     def delay(self, entry: Entry, seconds: float) -> str:
         """Say of a node that has taken too long where it still was."""
         state = str(entry.provision_state)
-        return f"it was still {state} after {seconds:g} seconds{_meaning(state)}"
+        return f"it was still in state {state} after {seconds:g} seconds{_meaning(state)}"
 
     def stop(self, entry: Entry) -> None:  # noqa: B027
         """Ask a node to stop what it does, if that is possible."""
@@ -265,13 +265,25 @@ class Run:
         :returns: a count for each ``result``, ``removed`` (a count), ``record`` (``container`` and
             ``object``).
         """
+        return {**self._outcomes(), "record": documents.reference(_name(self.id))}
+
+    def told(self, what: str) -> str:
+        """Say what came of the nodes, if none failed.
+
+        :param what: what was done, as in ``made available``.
+        """
+        number = len(self.entries)
+        outcomes = [f"{count} {outcome}" for outcome, count in self._outcomes().items()]
+        if outcomes:
+            return f"{number} {'node' if number == 1 else 'nodes'}: {', '.join(outcomes)}."
+        return f"{number} {'node was' if number == 1 else 'nodes were'} {what}."
+
+    def _outcomes(self) -> dict[str, int]:
         counts: dict[str, int] = {}
         for entry in self.entries.values():
             if entry.result:
                 counts[entry.result] = counts.get(entry.result, 0) + 1
-        if self.removed:
-            counts["removed"] = len(self.removed)
-        return {**counts, "record": documents.reference(_name(self.id))}
+        return {**counts, "removed": len(self.removed)} if self.removed else counts
 
     def summary(self) -> dict[str, Any]:
         """Return :meth:`progress`, :meth:`results`, :meth:`nodes`, and the first of ``failed``."""
