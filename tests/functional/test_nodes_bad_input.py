@@ -433,7 +433,7 @@ class TestUse(BadInputTestCase):
             states,
         )
         refused = self.failed(nodes.INTROSPECT_ALL)
-        self.assertIn("there is no manageable node", refused["message"])
+        self.assertIn("There is no manageable node", refused["message"])
 
     def test_wrong_inputs_of_actions_are_named(self):
         for name, wrong, error, words in BAD_INPUTS:

@@ -21,21 +21,53 @@ from tripleo_common.undercloud.servers import sqlite
 _THREADS = 8
 
 
+def server(application: Any, port: int) -> wsgi.Server:
+    """Return a server that is not started yet."""
+    # The default of a five-entry queue refuses connections when many clients come at once.
+    return wsgi.Server(
+        (state.HOST, port), _keep_open(application), numthreads=_THREADS, request_queue_size=128
+    )
+
+
 def serve(application: Any, port: int) -> None:
     """Serve until asked to end (SIGTERM)."""
-    # The default of a five-entry queue refuses connections when many clients come at once.
-    server = wsgi.Server(
-        (state.HOST, port), application, numthreads=_THREADS, request_queue_size=128
-    )
+    serving = server(application, port)
 
     def end(*_: object) -> None:
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, end)
     try:
-        server.start()
+        serving.start()
     finally:
-        server.stop()
+        serving.stop()
+
+
+class _Body:
+    """The body of a request, which the application cannot close.
+
+    The server reads the next request from the same file, and Glance closes it after an upload.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __iter__(self) -> Any:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        """Leave it open."""
+
+
+def _keep_open(application: Any) -> Any:
+    def serve(environ: Any, start_response: Any) -> Any:
+        environ["wsgi.input"] = _Body(environ["wsgi.input"])
+        return application(environ, start_response)
+
+    return serve
 
 
 def end_with(main: Callable[[], None]) -> None:
