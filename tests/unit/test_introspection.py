@@ -465,6 +465,21 @@ class Inspector(WithIntrospection):
         self.assertIn("after 30 seconds", details["failed"][0]["error"])
         self.assertIsNone(details["introspected_nodes"][other["uuid"]]["error"])
 
+    def test_one_that_cannot_be_aborted_just_now_is_asked_to_again(self):
+        (node,) = nodes = self.ironic.add_many(1)
+        self.inspector.slow[node["uuid"]] = math.inf
+        refusals = ["it is powering the node on", "the same"]
+
+        def refuse(_request, context):
+            if not refusals:
+                return None
+            return json.dumps(self.inspector._refuse(context, 409, refusals.pop()))
+
+        self.inspector.on("POST", "/abort$", refuse)
+        (failed,) = self.introspect_badly(nodes, node_timeout=30)["failed"]
+        self.assertNotIn("could not be stopped", failed["error"])
+        self.assertEqual(3, len([one for one in self.asked(node) if one.endswith("/abort")]))
+
     def test_bounded(self):
         self.introspect(self.ironic.add_many(7), concurrency=2)
         self.assertEqual(2, self.inspector.most_under_way)
