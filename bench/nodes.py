@@ -299,7 +299,7 @@ class Measurement:
                 ours.append(peer_nodes.measure(Path(sys.executable), given, listed, keys))
                 self._ironic.delete(listed)
                 whole.append(self._register(listed[1:], registered=PEERS_NODES).seconds)
-                self._ironic.delete(listed)
+                self._ironic.delete(listed[1:])
         other = f"tripleo-common {peer.VERSION}'s"
         self._ratio(f"register {PEERS_NODES} nodes, the action", ours, other, theirs, 0.5)
         self._ratio("the same by the workflow", whole, other, theirs)

@@ -2,8 +2,8 @@
 
 It is run as a program by the Python that has the action, ours or that of tripleo-common 11.4.0 (see
 :mod:`bench.peer`), so it imports nothing but the standard library at its top. Both call the action
-by the same name. It is called as Mistral's executor calls it, which runs for long: the first node is
-registered before the clock runs, so that all that is imported once is there.
+by the same name. It is called as Mistral's executor calls it, which runs for long: so the first
+node is registered before the clock runs, and what is imported once is there.
 
 Usage: ``python peer_nodes.py [KEYS]``. The standard input is JSON: ``security``, the inputs of a
 security context, and ``nodes``, the list. KEYS is the file of keys that ours needs.
