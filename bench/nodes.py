@@ -233,13 +233,13 @@ class Measurement:
         self._clients = common.Clients(made)
         self._ironic = Ironic(made)
         self._listed = entries("bench", count)
+        self._threads, self._rates = self._best_concurrency()
         self._swift = swift_client.Connection(session=self._clients.session)
         self._swift.put_container("nodes")
         self._swift.put_object("nodes", "nodes.json", json.dumps({"nodes": self._listed}))
 
     def register(self) -> None:
         """Register nodes: straight, by the workflow in both ways, and again."""
-        threads, found = self._best_concurrency()
         others = entries("straight", len(self._listed))
         ways: dict[str, Any] = {
             "from a Swift object": {"container": "nodes", "object": "nodes.json"},
@@ -252,7 +252,7 @@ class Measurement:
         records: dict[str, Record] = {}
         for _ in range(self._rounds):
             for way, content in ways.items():
-                straight.append(self._ironic.register(others, threads))
+                straight.append(self._ironic.register(others, self._threads))
                 self._ironic.delete(others)
                 with self._growth() as growth:
                     first = self._register(content, registered=len(self._listed))
@@ -262,7 +262,7 @@ class Measurement:
                 again.append(self._register(content, unchanged=len(self._listed)).seconds)
                 self._ironic.delete(self._listed)
         many = f"{len(self._listed)} nodes"
-        other = f"the same POSTs, {threads} threads"
+        other = f"the same POSTs, {self._threads} threads"
         for way, ours in took.items():
             self._ratio(f"register {many}, {way}", ours, other, straight, 1.3)
         first_time = [seconds for ours in took.values() for seconds in ours]
@@ -275,16 +275,17 @@ class Measurement:
         self._plain("nodes whose inline list fits such a record", f"{fitting:.0f}")
         for way, most in grown.items():
             self._plain(f"Mistral's memory grows at most, {way}", f"{max(most):.1f} MiB")
-        rates = ", ".join(f"{threads}: {rate:.0f}" for threads, rate in found.items())
+        rates = ", ".join(f"{threads}: {rate:.0f}" for threads, rate in self._rates.items())
         self._plain("nodes per second straight, by threads", rates)
 
     def peer(self) -> None:
-        """Register nodes with the peer's action, and with ours in the same way."""
+        """Register nodes with the peer's action, with ours in the same way, and straight."""
         # The first one is there before the clock runs.
         listed = entries("peer", 1 + PEERS_NODES)
         theirs: list[float] = []
         ours: list[float] = []
         whole: list[float] = []
+        straight: list[float] = []
         keys = self._made.directory.etc("mistral") / "encryption-keys"
         with tempfile.TemporaryDirectory(prefix="tripleo-bench-") as directory:
             python = peer.prepare(Path(directory))
@@ -300,9 +301,12 @@ class Measurement:
                 self._ironic.delete(listed)
                 whole.append(self._register(listed[1:], registered=PEERS_NODES).seconds)
                 self._ironic.delete(listed[1:])
+                straight.append(self._ironic.register(listed[1:], self._threads))
+                self._ironic.delete(listed[1:])
         other = f"tripleo-common {peer.VERSION}'s"
         self._ratio(f"register {PEERS_NODES} nodes, the action", ours, other, theirs, 0.5)
         self._ratio("the same by the workflow", whole, other, theirs)
+        self._ratio("the same POSTs, which is the least", straight, other, theirs)
 
     def move(self) -> None:
         """Manage and provide few nodes, and many; count what Ironic is asked for."""

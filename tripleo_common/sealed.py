@@ -8,7 +8,7 @@ the same project alone.
 
 from __future__ import annotations
 
-import zlib
+import bz2
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -93,7 +93,7 @@ def seal(value: Any, *, project: str, name: str) -> str:
     :raises InputInvalid: the value cannot be JSON.
     """
     document = vault.to_json({"project": project, "name": name, "value": value}, name)
-    return _PREFIX + vault.Vault.from_options(_PURPOSE).encrypt_bytes(zlib.compress(document))
+    return _PREFIX + vault.Vault.from_options(_PURPOSE).encrypt_bytes(bz2.compress(document))
 
 
 def open_(text: str, *, project: str | None, name: str) -> Any:
@@ -108,7 +108,7 @@ def open_(text: str, *, project: str | None, name: str) -> Any:
     """
     token = text.removeprefix(_PREFIX) if is_sealed(text) else ""
     compressed = vault.Vault.from_options(_PURPOSE).decrypt_bytes(token, name)
-    opening = zlib.decompressobj()
+    opening = bz2.BZ2Decompressor()
     plain = opening.decompress(compressed, _OPENED_BYTES)
     if not opening.eof:
         raise exceptions.InputInvalid(

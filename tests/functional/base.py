@@ -87,6 +87,8 @@ class FunctionalTestCase(testtools.TestCase):
         super().setUp()
         self.undercloud = self.find_undercloud()
         self.session = self.undercloud.session()
+        # Whoever waits for a lock on a busy machine waits long.
+        self.session.timeout = SECONDS
         self.mistral = mistral_client.client(
             session=self.session, mistral_url=self._endpoint("workflowv2")
         )

@@ -1,8 +1,8 @@
+import bz2
 import importlib
 import importlib.metadata
 import inspect
 import json
-import zlib
 
 import ddt
 import yaml
@@ -131,7 +131,7 @@ class Opening(TestCase):
         document = {"project": "p1", "name": "nodes_json", "value": CANARY}
         for purpose in ("", "tripleo target"):
             text = vault.Vault.from_options(purpose).encrypt_bytes(
-                zlib.compress(json.dumps(document).encode())
+                bz2.compress(json.dumps(document).encode())
             )
             self.assertRaises(exceptions.SecretUnreadable, self.open, f"sealed:{text}")
 
