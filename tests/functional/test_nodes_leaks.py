@@ -238,8 +238,7 @@ class TestNodesLeaks(nodes.NodesTestCase):
 
     def report(self, execution):
         url = f"{self._endpoint('workflowv2')}/executions/{execution}/report"
-        # Mistral fails to report on tasks with a retry policy once they have ended.
-        return self.session.get(url, raise_exc=False).text
+        return self.session.get(url).text
 
     def rows(self, service, table):
         """Return every row of a table of a service's database."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tripleo_common import clouds, exceptions
@@ -58,9 +59,7 @@ def move(
         **_limits(concurrency, node_timeout),
     }
     work = provisioning.Provision(cloud, options)
-    chosen = functools.partial(nodes.chosen, cloud, names)
-    request = runs.request(task, [work.kind, options, names])
-    return runs.begin(cloud, work, chosen, options, run_id, request).progress()
+    return _begin(work, nodes.chosen, names, run_id, task)
 
 
 def switch(
@@ -85,9 +84,7 @@ def switch(
     """
     options = {"asked": provisioning.power_of(action, target), **_limits(0, node_timeout)}
     work = provisioning.Power(cloud, options)
-    chosen = functools.partial(nodes.find, cloud, names)
-    request = runs.request(task, [work.kind, options, names])
-    return runs.begin(cloud, work, chosen, options, run_id, request).progress()
+    return _begin(work, nodes.find, names, run_id, task)
 
 
 def introspect(
@@ -114,9 +111,7 @@ def introspect(
         raise exceptions.InputInvalid("max_retry_attempts", "must be a number from 0 to 19.")
     options = {"attempts": attempts, **_limits(concurrency, node_timeout)}
     work = introspection.work_for(cloud)(cloud, options)
-    chosen = functools.partial(nodes.chosen, cloud, names)
-    request = runs.request(task, [work.kind, options, names])
-    return runs.begin(cloud, work, chosen, options, run_id, request).progress()
+    return _begin(work, nodes.chosen, names, run_id, task)
 
 
 def follow(cloud: clouds.Cloud, run_id: object) -> dict[str, Any]:
@@ -142,6 +137,18 @@ def follow(cloud: clouds.Cloud, run_id: object) -> dict[str, Any]:
             work.what, progress["total"], failures, run=run.id, counts=progress["counts"], **results
         )
     return {**progress, **results, "message": run.told(work.what)}
+
+
+def _begin(
+    work: runs.Work,
+    choose: Callable[..., Iterable[Mapping[str, Any]]],
+    names: object,
+    run_id: str | None,
+    task: str | None,
+) -> dict[str, Any]:
+    chosen = functools.partial(choose, work.cloud, names)
+    request = runs.request(task, [work.kind, work.options, names])
+    return runs.begin(work.cloud, work, chosen, work.options, run_id, request).progress()
 
 
 def _limits(concurrency: object, node_timeout: object) -> dict[str, Any]:
