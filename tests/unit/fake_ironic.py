@@ -247,6 +247,7 @@ class Ironic(Timed):
     :ivar drivers: as :data:`DRIVERS`.
     :ivar inventories: UUID to what an inspection has found.
     :ivar finds: UUID to what the next inspection will find.
+    :ivar history: UUID to what happened to a node, as Ironic shows it.
     :ivar max_limit: how many a list shows at most.
     :ivar version: the newest microversion.
     :ivar accepted: UUID and target of each move or switch that was begun.
@@ -264,6 +265,7 @@ class Ironic(Timed):
         self.drivers = dict(DRIVERS)
         self.inventories = {}
         self.finds = {}
+        self.history = {}
         self.accepted = []
         self.most_under_way = 0
         self._faults = {}
@@ -594,6 +596,14 @@ class Ironic(Timed):
             raise Refused(404, f"No inventory found for node {node['uuid']}.")
         return {"inventory": self.inventories[node["uuid"]], "plugin_data": {}}
 
+    def _err(self, node, words):
+        node["last_error"] = words
+        event = {"severity": "ERROR", "created_at": self._now(), "event": words}
+        self.history.setdefault(node["uuid"], []).append(event)
+
+    def _serve_node_history(self, _method, _context, node, _body):
+        return {"history": self.history.get(node["uuid"], [])}
+
     def _serve_node_states_provision(self, _method, context, node, body):
         target = body["target"]
         event = states.VERBS.get(target, target)
@@ -635,7 +645,7 @@ class Ironic(Timed):
         def action():
             if is_last and fault:
                 self._process(node, "fail", ())
-                node["last_error"] = fault
+                self._err(node, fault)
                 if node["provision_state"] == states.CLEANFAIL:
                     node.update(maintenance=True, fault="clean failure", maintenance_reason=fault)
                 return
@@ -683,8 +693,10 @@ class Ironic(Timed):
         )  # fmt: skip
 
         def action():
-            node.update(target_power_state=None, reservation=None, last_error=fault)
-            if not fault:
+            node.update(target_power_state=None, reservation=None)
+            if fault:
+                self._err(node, fault)
+            else:
                 node["power_state"] = _POWER[target]
 
         self._later(self.slow.get(node["uuid"], self.seconds), node["uuid"], action)

@@ -369,6 +369,18 @@ class Table(WithNodes):
         self.assertIn("tripleo.baremetal.v1.introspect", shown["next"])
         self.assertEqual(1, len(self.ironic.requests))
 
+    def test_cause_that_ironic_has_cleared_is_read_from_its_history(self):
+        failed, forgotten = self.ironic.add_many(2, provision_state="inspect failed")
+        failed["last_error"] = "no boot"
+        events = [("2026-01-01T00:00:02+00:00", "second"), ("2026-01-01T00:00:01+00:00", "first")]
+        self.ironic.history[forgotten["uuid"]] = [
+            {"severity": "ERROR", "created_at": moment, "event": words} for moment, words in events
+        ]
+        rows = {row["uuid"]: row for row in self.table("inspect failed")}
+        self.assertEqual("no boot", rows[failed["uuid"]]["last_error"])
+        self.assertEqual("second", rows[forgotten["uuid"]]["last_error"])
+        self.assertEqual(2, len(self.ironic.requests))
+
     def test_nodes_of_one_state(self):
         self.assertEqual(["node-2"], [row["name"] for row in self.table("active")])
         self.assertEqual([], self.table("enroll"))

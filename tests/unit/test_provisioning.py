@@ -145,6 +145,32 @@ class Failures(WithMoves):
         self.ironic.break_next(node, "manage", "x")
         following.move(self.cloud, uuids([node]), "manage", None, run_id="run")
         self.ironic.on("GET", "^/v1/nodes", lambda *_: node.update(last_error=None))
+        self.ironic.refuse("GET", "/history", 404, "no such thing")
+        (failed,) = self.end_badly()["failed"]
+        self.assertEqual("it is enroll, and Ironic says no cause", failed["error"])
+
+    def test_ironic_has_cleared_the_cause_again(self):
+        """That is what its conductor does when it sees that the power is as expected."""
+        node = self.ironic.add(provision_state="enroll")
+        self.ironic.break_next(node, "manage", "no BMC")
+        following.move(self.cloud, uuids([node]), "manage", None, run_id="run")
+        self.ironic.on("GET", "^/v1/nodes", lambda *_: node.update(last_error=None))
+        (failed,) = self.end_badly()["failed"]
+        self.assertEqual("no BMC", failed["error"])
+
+    def test_older_failure_is_no_cause(self):
+        node = self.ironic.add(provision_state="enroll")
+        self.ironic.break_next(node, "manage", "no BMC")
+        following.move(self.cloud, uuids([node]), "manage", None, run_id="run")
+
+        def forget(*_):
+            node.update(last_error=None)
+            self.ironic.history[node["uuid"]] = [
+                {"severity": "ERROR", "created_at": "1970-01-01T00:00:00+00:00", "event": "old"},
+                {"severity": "INFO", "created_at": "2099-01-01T00:00:00+00:00", "event": "new"},
+            ]
+
+        self.ironic.on("GET", "^/v1/nodes", forget)
         (failed,) = self.end_badly()["failed"]
         self.assertEqual("it is enroll, and Ironic says no cause", failed["error"])
 

@@ -91,8 +91,7 @@ class IronicInspection(Introspection):
             entry.asked = entry.asked or "inspect"
             return (Verdict.DONE if state == states.MANAGEABLE else Verdict.MOVING), ""
         if entry.asked:
-            said = node.get("last_error")
-            return Verdict.FAILED, str(said or f"it is {state}, and nothing was found")
+            return Verdict.FAILED, self.cause(node, entry, "nothing was found")
         if state not in _MANAGEABLE:
             return Verdict.FAILED, _refusal(state)
         unfree = nodes.free_to_move(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import datetime
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +36,9 @@ STATE = (
 
 _LOCKED = "is locked by host"
 """How Ironic says that something else is at work on the node just now."""
+
+_SKEW_SECONDS = 60
+"""How far Ironic's clock may be behind this one."""
 
 _spent: contextvars.ContextVar[bool] = contextvars.ContextVar("spent", default=False)
 """Whether Ironic has been waited for in vain: then not for each of many nodes as long again."""
@@ -175,6 +179,36 @@ def failed(node: Mapping[str, Any], error: exceptions.TripleOError | str) -> dic
     # It is told beside the node's title.
     words = words.removeprefix(f"Node {exceptions.node_title(node)} ")
     return {"uuid": node.get("uuid"), "name": node.get("name"), "error": words[:1000]}
+
+
+def last_error(cloud: clouds.Cloud, node: Mapping[str, Any], since: float = 0) -> str | None:
+    """Return what Ironic said of a node's last failure, also if the node does not show it any more.
+
+    Ironic clears ``last_error`` of a failed node as soon as it sees that its power is as expected
+    (each minute), if it keeps the node's history; there the words remain.
+
+    :param node: its ``uuid`` and ``last_error``.
+    :param since: when what failed began (seconds since 1970).
+    """
+    if node.get("last_error"):
+        return str(node["last_error"])
+    try:
+        events = cloud.ironic.node.get_history_list(node["uuid"], detail=True)
+    # Of whatever kind: Ironic may keep no history, or show it to others only.
+    except Exception as error:
+        LOG.debug("Ironic does not show the history of node %s: %s", node["uuid"], error)
+        return None
+    errors = [event for event in events if event["severity"] == "ERROR"]
+    if not errors:
+        return None
+    newest = max(errors, key=lambda event: _moment(event["created_at"]))
+    is_it = _moment(newest["created_at"]) >= since - _SKEW_SECONDS
+    return str(newest["event"]) if is_it else None
+
+
+def _moment(written: str) -> float:
+    moment = datetime.datetime.fromisoformat(written)
+    return moment.replace(tzinfo=moment.tzinfo or datetime.UTC).timestamp()
 
 
 def free_to_move(node: Mapping[str, Any]) -> str | None:

@@ -29,6 +29,9 @@ def table(
         filters["provision_state"] = provision_state
     found = nodes.listed(cloud, (*nodes.STATE, "driver", "properties"), **filters)
     rows = [_row(node) for node in sorted(found, key=_order)]
+    silent = [r for r in rows if states.has_failed(r["provision_state"]) and not r["last_error"]]
+    for row, said in nodes.each(cloud, silent, lambda row: nodes.last_error(cloud, row)):
+        row["last_error"] = None if isinstance(said, exceptions.TripleOError) else said
     if facts:
         known = nodes.each(cloud, rows, lambda row: introspection.facts_of(cloud, row))
         for row, found_facts in known:

@@ -34,7 +34,7 @@ class Provision(runs.Work):
             return self._switched_off(node, entry)
         ours = {way for name in moves for way in states.MOVES[name].ways}
         if entry.asked and state in (self.options.get("errors") or ()):
-            return Verdict.FAILED, _cause(node)
+            return Verdict.FAILED, self.cause(node, entry)
         if states.is_moving(state) or state in ours:
             entry.asked = entry.asked or _asked(node, moves)
             if entry.asked or state in ours:
@@ -42,7 +42,7 @@ class Provision(runs.Work):
             return Verdict.FAILED, f"it is {state}, which leads elsewhere; wait for that to end"
         asked = states.MOVES.get(entry.asked or "")
         if asked and state != asked.goal:
-            return Verdict.FAILED, _cause(node)
+            return Verdict.FAILED, self.cause(node, entry)
         unfree = nodes.free_to_move(node)
         if unfree:
             return Verdict.FAILED, f"it {unfree}"
@@ -63,7 +63,10 @@ class Provision(runs.Work):
         if node.get("target_power_state") or (entry.asked == _OFF and node.get("reservation")):
             return Verdict.MOVING, ""
         if entry.asked == _OFF:
-            return Verdict.FAILED, f"it is {node['provision_state']}, but still on: {_cause(node)}"
+            return (
+                Verdict.FAILED,
+                f"it is {node['provision_state']}, but still on: {self.cause(node, entry)}",
+            )
         return Verdict.READY, _OFF
 
     def start(self, entry: Entry, asked: str) -> None:
@@ -101,7 +104,10 @@ class Power(runs.Work):
         if is_there:
             return Verdict.DONE, ""
         if entry.asked:
-            return Verdict.FAILED, f"its power state is {node['power_state']}: {_cause(node)}"
+            return (
+                Verdict.FAILED,
+                f"its power state is {node['power_state']}: {self.cause(node, entry)}",
+            )
         return Verdict.READY, wanted
 
     def delay(self, entry: Entry, seconds: float) -> str:
@@ -161,8 +167,3 @@ def _asked(node: Mapping[str, Any], moves: Sequence[str]) -> str | None:
     state, target = node["provision_state"], node.get("target_provision_state")
     ways = ((name, states.MOVES[name]) for name in moves)
     return next((name for name, move in ways if state in move.ways and target == move.goal), None)
-
-
-def _cause(node: Mapping[str, Any]) -> str:
-    said = node.get("last_error")
-    return str(said) if said else f"it is {node['provision_state']}, and Ironic says no cause"

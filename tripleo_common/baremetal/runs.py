@@ -133,6 +133,16 @@ class Work(abc.ABC):
     def note(self, run: Run) -> None:  # noqa: B027
         """Note of the nodes of a new run what their work will have to know."""
 
+    def cause(
+        self, node: Mapping[str, Any], entry: Entry, otherwise: str = "Ironic says no cause"
+    ) -> str:
+        """Say why a node failed in what it was asked for.
+
+        :param otherwise: what is said if Ironic says nothing.
+        """
+        said = nodes.last_error(self.cloud, node, entry.began or 0)
+        return said or f"it is {node['provision_state']}, and {otherwise}"
+
     def delay(self, entry: Entry, seconds: float) -> str:
         """Say of a node that has taken too long where it still was."""
         state = str(entry.provision_state)

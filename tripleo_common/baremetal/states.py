@@ -215,3 +215,8 @@ def advice(state: str) -> str:
 def is_moving(state: str) -> bool:
     """Tell whether Ironic is at work on a node in that state. One that is not known is moving."""
     return state not in STATES or STATES[state].kind is Kind.MOVING
+
+
+def has_failed(state: str) -> bool:
+    """Tell whether Ironic has given up a node in that state."""
+    return state in STATES and STATES[state].kind is Kind.FAILED
