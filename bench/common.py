@@ -6,6 +6,8 @@ import contextlib
 import functools
 import json
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +30,8 @@ SECONDS = 600
 @contextlib.contextmanager
 def undercloud(**options: Any) -> Iterator[lifecycle.Undercloud]:
     """Give an undercloud in a temporary directory; it and its data are gone afterwards."""
+    # Also a benchmark that is asked to end takes its undercloud with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     root = Path(tempfile.mkdtemp(prefix="tripleo-bench-"))
     made = lifecycle.Undercloud(state.StateDir(root))
     try:

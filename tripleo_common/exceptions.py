@@ -789,12 +789,15 @@ class ProfilesUnmatched(TripleOError):
     def __init__(self, plan: str, roles: list[dict[str, Any]]) -> None:
         """Say for each role that lacks nodes how many, and why.
 
-        :param roles: all roles, as ``tripleo.baremetal.match_profiles`` shows them.
+        :param roles: all roles, as ``tripleo.baremetal.match_profiles`` shows them; the details
+            have the first nodes of each.
         """
         lacking = [role for role in roles if role["missing"]]
         told = "; ".join(f"{role['role']}: {role['reason']}" for role in lacking)
         super().__init__(
-            f"The nodes are not enough for plan {plan}: {told}", plan=plan, roles=roles
+            f"The nodes are not enough for plan {plan}: {told}",
+            plan=plan,
+            roles=[{**role, "matched": role["matched"][:10]} for role in roles],
         )
 
 

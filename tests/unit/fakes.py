@@ -244,6 +244,7 @@ class Swift(Service):
             return ""
         if request.method == "PUT":
             body = request.body or b""
+            body = body.read() if hasattr(body, "read") else body
             body = body if isinstance(body, bytes) else body.encode()
             etag = hashlib.md5(body).hexdigest()
             if self._headers(request).get("etag", etag) != etag:

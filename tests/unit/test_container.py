@@ -146,6 +146,21 @@ class Files(WithContainer):
         self.container.write({"empty": b""})
         self.assertEqual(b"", self.container.read(self.container.look().objects)["empty"])
 
+    def test_file_is_written_though_swift_fails_for_a_moment(self):
+        left = [2]
+
+        def fail(_request, context):
+            left[0] -= 1
+            if left[0] < 0:
+                return None
+            context.status_code = 503
+            return ""
+
+        self.swift.on("PUT", "/plan/a", fail)
+        self.container.write({"a": b"1"})
+        self.assertEqual(b"1", self.objects["a"])
+        self.assertEqual(3, self.swift.count("PUT"))
+
     def test_failed_write_is_told(self):
         self.swift.fail("PUT", "/plan/b", 403)
         self.assertRaises(swift_exc.ClientException, self.container.write, {"a": b"1", "b": b"2"})

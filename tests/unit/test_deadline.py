@@ -27,6 +27,13 @@ class Deadline(base.TestCase):
         self.clock.now += 75
         self.assertEqual(25, deadline.request_timeout())
 
+    def test_a_request_and_a_half_are_kept_for_the_end_but_never_most_of_it(self):
+        deadline = self.make(seconds=600, request_seconds=60)
+        self.assertEqual(510, deadline.spare)
+        self.clock.now += 520
+        self.assertEqual((0, 80), (deadline.spare, deadline.left))
+        self.assertEqual(75, self.make(seconds=100, request_seconds=60).spare)
+
     @ddt.data(100, 101)
     def test_no_request_is_made_when_nothing_is_left(self, passed):
         deadline = self.make()

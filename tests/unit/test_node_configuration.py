@@ -216,6 +216,29 @@ class Capabilities(WithNodes):
             self.assertEqual(self.uuids(0), self.set(["node-0"], "gpu", value)["unchanged"])
             self.assertEqual([], self.writes())
 
+    def test_capability_that_somebody_else_gives_meanwhile_stays(self):
+        node = self.nodes[0]
+
+        def give(request, *_):
+            if request.path.endswith(node["uuid"]):
+                node["properties"]["capabilities"] = "boot_mode:uefi,profile:compute"
+
+        self.ironic.on("GET", "^/v1/nodes/", give)
+        self.set(["node-0"], "gpu", "1")
+        self.assertEqual("boot_mode:uefi,profile:compute,gpu:1", self.capabilities(0))
+
+    def test_node_that_is_deployed_meanwhile_is_left(self):
+        node = self.nodes[0]
+
+        def deploy(request, *_):
+            if request.path.endswith(node["uuid"]):
+                node.update(provision_state="active", instance_uuid="i-1")
+
+        self.ironic.on("GET", "^/v1/nodes/", deploy)
+        error = self.assertRaises(exceptions.NodesFailed, self.set, ["node-0"], "gpu", "1")
+        self.assertIn("in use by instance i-1", error.message)
+        self.assertEqual([], self.writes())
+
     def test_node_without_properties_gets_its_first(self):
         self.nodes[0]["properties"] = {}
         self.set(["node-0"], "gpu", "1")
@@ -317,7 +340,16 @@ class Match(WithNodes):
         self.assertEqual([], self.writes())
         self.assertIn("Controller: wanted 1 node of profile control", error.message)
         self.assertEqual([0, 1], [role["missing"] for role in error.roles])
+        self.assertEqual([2, 0], [len(role["matched"]) for role in error.roles])
         self.assertEqual(1, self.match(*demands)["roles"][1]["missing"])
+
+    def test_many_nodes_that_are_not_enough_are_told_in_a_record(self):
+        self.ironic.add_many(600, provision_state="available", properties=profiled("compute"))
+        error = self.assertRaises(
+            exceptions.ProfilesUnmatched, self.match, ("Compute", 700, "compute"), dry_run=False
+        )
+        self.assertLess(len(json.dumps(error.to_dict())), 4096)
+        self.assertEqual(10, len(error.roles[0]["matched"]))
 
     def test_role_that_takes_any_node_tags_none(self):
         self.nodes[1]["properties"] = profiled("compute")

@@ -624,6 +624,9 @@ class Drivers(Case):
         ({**REDFISH, "pm_system_id": "1"}, "pm_system_id"),
         ({**REDFISH, "pm_system_id": 1}, "pm_system_id"),
         ({**REDFISH, "pm_system_id": "/"}, "pm_system_id"),
+        ({**REDFISH, "pm_system_id": "//"}, "pm_system_id"),
+        ({**REDFISH, "pm_system_id": "/a b"}, "pm_system_id"),
+        ({**REDFISH, "pm_system_id": "/" + "a" * 10**6 + " "}, "pm_system_id"),
         ({**REDFISH, "redfish_verify_ca": 1}, "redfish_verify_ca"),
         ({**REDFISH, "redfish_auth_type": "digest"}, "redfish_auth_type"),
         ({**REDFISH, "redfish_tls_minimum_version": 1.2}, "redfish_tls_minimum_version"),
@@ -996,7 +999,6 @@ class AsIronicSays(Case):
             ]
         },
         {"ports": [{"address": MAC, "is_smartnic": "no", "name": "p", "portgroup_uuid": UUID}]},
-        {"ports": [{"address": MAC, "category": "c", "vendor": "v", "description": "d"}]},
         {**IPMI, "pm_port": "6230", "ipmi_protocol_version": 1.5, "ipmi_priv_level": "USER"},
         {**IPMI, "pm_addr": "fd00::1", "ipmi_cipher_suite": "3", "ipmi_hex_kg_key": "00ff"},
         {**IPMI, "pm_addr": "BMC.Example", "pm_user": "", "pm_password": 12, "ipmi_bridging": "no"},

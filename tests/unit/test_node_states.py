@@ -108,19 +108,19 @@ class Moves(base.TestCase):
         self.assertFalse(states.is_moving(after(origin, "abort")))
 
     @ddt.data(
-        ("enroll", "available", ("manage", "provide"), "manage"),
-        ("manageable", "available", ("manage", "provide"), "provide"),
-        ("clean failed", "available", ("manage", "provide"), "manage"),
-        ("active", "available", ("manage", "provide"), None),
-        ("enroll", "available", ("provide",), None),
-        ("manageable", "active", ("provide", "adopt"), "adopt"),
-        ("available", "manageable", ("manage",), "manage"),
-        ("deploy failed", "available", ("deleted",), "deleted"),
-        ("cleaning", "manageable", ("manage",), None),
+        ("enroll", ("manage", "provide"), "manage"),
+        ("manageable", ("manage", "provide"), "provide"),
+        ("clean failed", ("manage", "provide"), "manage"),
+        ("active", ("manage", "provide"), None),
+        ("enroll", ("provide",), None),
+        ("manageable", ("provide", "adopt"), "adopt"),
+        ("available", ("manage",), "manage"),
+        ("deploy failed", ("deleted",), "deleted"),
+        ("cleaning", ("manage",), None),
     )
     @ddt.unpack
-    def test_next_move(self, state, goal, moves, wanted):
-        self.assertEqual(wanted, states.next_move(state, goal, moves))
+    def test_next_move(self, state, moves, wanted):
+        self.assertEqual(wanted, states.next_move(state, moves))
 
 
 @ddt.ddt

@@ -49,7 +49,6 @@ class Moves(WithMoves):
         ("manageable", "provide", "available"),
         ("manageable", "adopt", "active"),
         ("deploy failed", "deleted", "available"),
-        ("manageable", "inspect", "manageable"),
     )
     @ddt.unpack
     def test_node_comes_where_it_should(self, origin, action, goal):
@@ -60,6 +59,12 @@ class Moves(WithMoves):
         self.assertEqual(
             [{"uuid": node["uuid"], "name": "a", "provision_state": goal}], result["nodes"]
         )
+
+    def test_inspect_is_an_introspection_though_the_node_is_manageable(self):
+        node = self.ironic.add("a")
+        result = self.move([node], "inspect", "manageable")
+        self.assertEqual(["inspect"], self.ironic.asked(node))
+        self.assertEqual("1 node was introspected.", result["message"])
 
     def test_node_that_is_there_is_not_asked(self):
         node = self.ironic.add(provision_state="available")
@@ -362,6 +367,12 @@ class PowerOff(WithMoves):
         self.provide(node)
         self.assertEqual("power off", node["power_state"])
 
+    def test_it_is_never_to_be_switched_off(self):
+        node = self.ironic.add(power_state="power on", disable_power_off=True)
+        self.provide(node)
+        self.assertEqual(["provide"], self.ironic.asked(node))
+        self.assertEqual("power on", node["power_state"])
+
     def test_nobody_asked_for_that(self):
         node = self.ironic.add(power_state="power on")
         self.move([node])
@@ -425,12 +436,23 @@ class Power(WithMoves):
     )
     @ddt.unpack
     def test_switched(self, action, before, after, asked):
-        node = self.ironic.add("a", power_state=before, provision_state="active")
+        node = self.ironic.add("a", power_state=before)
         result = self.switch([node], action, after)
         self.assertEqual(after, node["power_state"])
         self.assertEqual([asked], self.ironic.asked(node))
         self.assertEqual(f"1 node was switched ({action}).", result["message"])
         self.assertGreaterEqual(self.fake.clock.now, 1002)
+
+    @ddt.data(
+        ({"provision_state": "active"}, "it is active; "),
+        ({"provision_state": "inspect wait"}, "it is inspect wait; "),
+        ({"provision_state": "manageable", "instance_uuid": "i-7"}, "it is used by instance i-7; "),
+    )
+    @ddt.unpack
+    def test_node_in_use_is_never_touched(self, fields, cause):
+        node = self.ironic.add(power_state="power on", **fields)
+        self.assertTrue(self.cause_of(node, "reboot").startswith(cause))
+        self.assertEqual([], self.ironic.touched(node))
 
     @ddt.data(("on", "power on"), ("off", "power off"), ("soft off", "power off"))
     @ddt.unpack

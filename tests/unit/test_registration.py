@@ -338,6 +338,10 @@ class Changed(WithNodes):
     def test_one_value_is_one_change(self, more, path, value):
         self.update(**more)
         change = [{"op": "add", "path": path, "value": value}]
+        if "cpu" in more:
+            # What the list says is kept beside what introspection will find.
+            said = {"op": "add", "path": "/extra/tripleo_listed", "value": {"cpus": value}}
+            change.insert(0, said)
         self.assertEqual({f"nodes/{self.uuid}": change}, self.told[1])
         self.assertEqual([f"PATCH /v1/nodes/{self.uuid}"], self.told[0])
 
@@ -401,11 +405,52 @@ class Changed(WithNodes):
         found = dict(node["properties"])
         given = {**self.given, "memory": 1024, "disk": 10, "arch": "x86_64"}
         node["inspection_finished_at"] = "2026-01-01T00:00:00"
+        self.register(given, entry(2))
+        self.assertEqual(found, node["properties"])
+        self.assert_unchanged(given, entry(2))
+        # Ironic forgets when the last one was as soon as another one begins.
+        node["inspection_finished_at"] = None
         self.assert_unchanged(given, entry(2))
         self.assertEqual(found, node["properties"])
         del node["properties"]["memory_mb"]
         self.register(given, entry(2))
         self.assertEqual({**found, "memory_mb": 1024}, node["properties"])
+
+    def test_list_that_says_something_else_than_before_knows_better_than_introspection(self):
+        node = self.node("node-1")
+        node["properties"].update(cpus=128)
+        node["inspection_finished_at"] = "2026-01-01T00:00:00"
+        self.assert_unchanged(self.given, entry(2))
+        self.update(cpu=64)
+        self.assertEqual(64, node["properties"]["cpus"])
+
+    def test_change_is_of_the_node_as_it_is_now_and_not_as_it_was_listed(self):
+        node = self.node("node-1")
+
+        def tag(request, *_):
+            if request.path.endswith(self.uuid):
+                node["properties"]["capabilities"] = "profile:compute"
+                node["traits"] = ["CUSTOM_A", "CUSTOM_C"]
+
+        self.ironic.on("GET", "^/v1/nodes/", tag)
+        self.update(capabilities="boot_mode:bios", traits=["CUSTOM_B"])
+        self.assertEqual(
+            {"profile": "compute", "boot_mode": "bios"},
+            node_data.capabilities(node["properties"]["capabilities"]),
+        )
+        self.assertEqual(["CUSTOM_A", "CUSTOM_B", "CUSTOM_C"], node["traits"])
+
+    def test_chassis(self):
+        chassis = "6f2a3c1e-0000-4000-8000-000000000001"
+        self.update(chassis_uuid=chassis)
+        self.assertEqual(chassis, self.node("node-1")["chassis_uuid"])
+
+    def test_node_whose_service_has_one_system_is_told_which_that_is(self):
+        self.register({**without(entry(5), "ports", "name", "pm_system_id")})
+        (node,) = [n for n in self.ironic.nodes.values() if n["name"] is None]
+        run = self.register({**without(entry(5), "name"), "pm_system_id": "/redfish/v1/Systems/9"})
+        self.assertEqual(["updated"], [found.result for found in run.entries.values()])
+        self.assertEqual("/redfish/v1/Systems/9", node["driver_info"]["redfish_system_id"])
 
     def test_node_is_found_by_its_uuid_its_bmc_its_name_or_a_mac(self):
         for lone in (
@@ -482,6 +527,8 @@ class Passwords(WithNodes):
         first = self.register(entry(1), entry(2))
         self.assertEqual({"registered"}, set(self.results(first).values()))
         self.assertEqual({}, self.node("node-1")["extra"])
+        warning = "BMC passwords are written with every registration: "
+        self.assertEqual(1, self.log.output.count(warning))
         self.forget()
         self.register(entry(1), entry(2))
         for changes in self.patches().values():
@@ -963,13 +1010,16 @@ class AtOnce(WithNodes):
         first = entry(1, ports=[{"address": mac(1), "pxe_enabled": False}, mac(8)], **more)
         self.assertEqual(7, self.survive((*self.GIVEN[1:], first, entry(7)), done))
 
-    def test_action_that_has_no_time_left_says_so_and_the_next_one_goes_on(self):
+    def test_locked_node_leaves_an_action_the_time_to_say_what_has_come_of_all(self):
         self.register(entry(1))
         self.ironic.lock(self.node("node-1"), seconds=100)
         given = [entry(1, owner="x"), entry(2), entry(3)]
-        self.assertRaises(
-            exceptions.DeadlineExceeded, registration.register, self.cloud.open(seconds=50), given
-        )
+        run = registration.register(self.cloud.open(seconds=50), given)
+        causes = {node["name"]: node["error"] for node in run.failed}
+        self.assertIn("is locked", causes.pop("node-1"))
+        for cause in causes.values():
+            self.assertIn("The action was given 50 seconds", cause)
+        self.ironic.tick()
         run = self.register(*given)
         self.assertEqual(([], 3), (run.failed, len(run.entries)))
         self.assert_unchanged(*given)

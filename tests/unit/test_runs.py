@@ -4,6 +4,7 @@ import json
 import math
 
 import ddt
+import requests.exceptions
 from ironicclient import exc as ironic_exc
 
 from tests.unit import base, fake_ironic, fakes
@@ -285,6 +286,24 @@ class Silence(WithRun):
 @ddt.ddt
 class Record(WithRun):
     """What is kept of a run, and who may die."""
+
+    @ddt.data(503, 500, None)
+    def test_it_is_written_though_swift_fails_for_a_moment(self, status):
+        self.begin(self.enrolled(2))
+        left = [2]
+
+        def fail(_request, context):
+            left[0] -= 1
+            if left[0] < 0:
+                return None
+            if status is None:
+                raise requests.exceptions.ConnectionError("hung up")
+            context.status_code = status
+            return ""
+
+        self.fake.swift.on("PUT", OBJECT, fail)
+        self.assertEqual(2, self.end()["counts"]["succeeded"])
+        self.assertLess(left[0], 0)
 
     def test_it_has_all(self):
         run = runs.Run("run", "provision", {"goal": "manageable", "moves": ["manage"]}, 7.5)

@@ -323,8 +323,6 @@ def _switch(value: str) -> str:
 
 PORT_FIELDS: dict[str, Parser] = {
     "address": mac,
-    "description": text(),
-    "category": text(80),
     "extra": mapping,
     "is_smartnic": boolean,
     "local_link_connection": local_link,
@@ -333,7 +331,6 @@ PORT_FIELDS: dict[str, Parser] = {
     "portgroup_uuid": identifier,
     "pxe_enabled": boolean,
     "uuid": identifier,
-    "vendor": text(32),
 }
 """Attributes of a port that can be given."""
 

@@ -188,12 +188,12 @@ def _change_each(
     what: str,
 ) -> dict[str, Any]:
     def work(node: Mapping[str, Any]) -> bool:
-        changes = patch(node)
-        if not changes:
+        if not patch(node):
             return False
-        registration.check_free(node)
-        nodes.change(cloud, node["uuid"], changes)
-        return True
+        changes = patch(registration.current(cloud, node))
+        if changes:
+            nodes.change(cloud, node["uuid"], changes)
+        return bool(changes)
 
     done: dict[str, list[str]] = {"configured": [], "unchanged": []}
     failed = []

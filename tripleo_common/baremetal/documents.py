@@ -34,7 +34,8 @@ def create(cloud: clouds.Cloud, name: str, content: Any) -> bool:
 
 def _put(cloud: clouds.Cloud, name: str, content: Any, headers: dict[str, str]) -> None:
     swift = cloud.swift()
-    body = json.dumps(content, separators=(",", ":")).encode()
+    # A text, which the client can send again if Swift fails; bytes it sends once.
+    body = json.dumps(content, separators=(",", ":"))
     more = {
         "content_type": "application/json",
         "headers": {"X-Delete-After": str(_KEPT_SECONDS), **headers},

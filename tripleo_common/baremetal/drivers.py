@@ -273,8 +273,13 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+_PATH_CHARACTERS = 1024
+
+
 def _is_path(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"/[^\s?#]*[^\s?#/][^\s?#]*", value) is not None
+    if not isinstance(value, str) or len(value) > _PATH_CHARACTERS:
+        return False
+    return value.startswith("/") and value.strip("/") != "" and not re.search(r"[\s?#]", value)
 
 
 def _is_kg_key(value: object) -> bool:

@@ -47,6 +47,16 @@ def move(
     :returns: :meth:`runs.Run.progress`.
     """
     asked, goal = provisioning.goal_of(action, target)
+    if asked == "inspect":
+        # A node that is manageable says nothing of whether it was.
+        return introspect(
+            cloud,
+            names,
+            concurrency=concurrency,
+            node_timeout=node_timeout,
+            run_id=run_id,
+            task=task,
+        )
     if errors is not None and not (
         isinstance(errors, list) and all(isinstance(state, str) for state in errors)
     ):

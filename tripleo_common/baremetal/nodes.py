@@ -127,6 +127,7 @@ def patiently(cloud: clouds.Cloud, request: Callable[[], _R]) -> _R:
     """
     refusal: Exception | None = None
     patience = 0 if _spent.get() else config.options().baremetal_patience
+    patience = min(patience, cloud.deadline.spare)
     for _ in cloud.deadline.poll(0.2, 5, patience):
         try:
             return request()
@@ -144,7 +145,8 @@ def each(
     """Do something for each of many, some at a time; one that fails stops no other.
 
     Once Ironic has been waited for in vain, it is asked just once for each of the others, until it
-    answers again.
+    answers again. Those whose turn has not come when the action's time is nearly over fail with
+    that, so that what has come of all can still be told.
 
     :param work: what is done for one; it makes requests.
     :returns: each item with what came of it, in order: a result, or why there is none.
@@ -152,6 +154,8 @@ def each(
     away = threading.Event()
 
     def one(item: _T) -> _R | exceptions.TripleOError:
+        if not cloud.deadline.spare:
+            return exceptions.DeadlineExceeded(cloud.deadline.seconds)
         # Each thread has variables of its own.
         _spent.set(away.is_set())
         try:

@@ -26,6 +26,11 @@ class Provision(runs.Work):
         """What is done."""
         return str(self.options.get("what") or f"made {self.options['goal']}")
 
+    def look(self) -> dict[str, dict[str, Any]]:
+        """Return all nodes, also with whether they are never to be switched off."""
+        found = nodes.listed(self.cloud, (*nodes.STATE, "disable_power_off"))
+        return {node["uuid"]: node for node in found}
+
     def judge(self, node: Mapping[str, Any], entry: Entry) -> tuple[Verdict, str]:
         """Tell it from the node's state and from what it was asked for."""
         goal, moves = self.options["goal"], tuple(self.options["moves"])
@@ -46,7 +51,7 @@ class Provision(runs.Work):
         unfree = nodes.free_to_move(node)
         if unfree:
             return Verdict.FAILED, f"it {unfree}"
-        following = states.next_move(state, goal, moves)
+        following = states.next_move(state, moves)
         if following is None:
             return Verdict.FAILED, (
                 f"it is {state}, from which it cannot become {goal}. {states.advice(state)}"
@@ -56,6 +61,8 @@ class Provision(runs.Work):
     def _switched_off(self, node: Mapping[str, Any], entry: Entry) -> tuple[Verdict, str]:
         """Judge a node that is at the goal."""
         if not self.options.get("off") or node["power_state"] != states.ON:
+            return Verdict.DONE, ""
+        if node.get("disable_power_off"):
             return Verdict.DONE, ""
         if nodes.free_to_move(node):
             # Somebody has taken it already.
@@ -107,6 +114,12 @@ class Power(runs.Work):
             return (
                 Verdict.FAILED,
                 f"its power state is {node['power_state']}: {self.cause(node, entry)}",
+            )
+        if not states.is_free(node):
+            used = f"used by instance {node['instance_uuid']}" if node["instance_uuid"] else ""
+            return Verdict.FAILED, (
+                f"it is {used or node['provision_state']}; only nodes are switched that are "
+                f"{exceptions.one_of(states.CHANGEABLE)}, and nobody's"
             )
         return Verdict.READY, wanted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -25,6 +26,9 @@ _MARK = "tripleo_credentials"
 """What ``extra`` has of a BMC's password: a keyed hash, to tell whether another one is given.
 Ironic shows no password."""
 
+_NODE_SECONDS = 1800
+"""How long a node may take to its initial state."""
+
 _PURPOSE = "BMC credentials"
 
 _NAMESPACE = uuid.UUID("b4e3b5b2-0f0e-4d0c-9c5b-6c2f7f2f3a10")
@@ -44,8 +48,8 @@ _FIELDS = (
 _DISCOVERED = ("cpu_arch", "cpus", "local_gb", "memory_mb")
 """Properties that introspection finds."""
 
-_UNLISTED = frozenset({"uuid", "chassis_uuid"})
-"""Attributes that Ironic does not list, or that never change."""
+_LISTED = "tripleo_listed"
+"""What ``extra`` has of these properties as the list said them."""
 
 _PORT_FIELDS = (
     "uuid",
@@ -87,7 +91,7 @@ class _Pair:
     @property
     def may_change(self) -> bool:
         """Whether it is nobody's, or is not there yet."""
-        return self.there is None or _is_free(self.there)
+        return self.there is None or states.is_free(self.there)
 
 
 def read(cloud: clouds.Cloud, content: object) -> list[Node]:
@@ -112,10 +116,8 @@ def validate(cloud: clouds.Cloud, content: object) -> dict[str, int]:
     """
     listed = read(cloud, content)
     pairs = _match(listed, _known(cloud, listed))
-    counts = {REGISTERED: 0, UPDATED: 0, UNCHANGED: 0}
-    for pair in pairs:
-        counts[_outcome(pair, _NO_WISHES)] += 1
-    return counts
+    wishes = _Wishes(images.deploy_images(cloud), set(), None)
+    return {REGISTERED: 0, UPDATED: 0, UNCHANGED: 0, **_outcomes(pairs, wishes)}
 
 
 def register(
@@ -171,10 +173,16 @@ def register(
         "goal": initial_state,
         "moves": moves,
         "what": f"registered and made {initial_state}" if moves else "registered",
+        "node_timeout": _NODE_SECONDS,
     }
     run = runs.Run(run_id or str(uuid.uuid4()), "provision", options, time.time())
     run.request = request
     marker = vault.Vault.from_options(_PURPOSE)
+    if any(_secrets(pair.wanted) for pair in pairs):
+        try:
+            marker.mark(None)
+        except exceptions.EncryptionKeyMissing as missing:
+            LOG.warning("BMC passwords are written with every registration: %s", missing.message)
     for pair, done in nodes.each(cloud, pairs, lambda pair: _apply(cloud, pair, wishes, marker)):
         _note(run, pair, done, bool(moves))
     for node, error in nodes.each(cloud, unlisted["remove"], lambda node: remove_node(cloud, node)):
@@ -193,9 +201,6 @@ class _Wishes:
     given: set[str]
     """Those of the images that the call names; the others are for new nodes."""
     boot_option: str | None
-
-
-_NO_WISHES = _Wishes({}, set(), None)
 
 
 def _moves(initial_state: object) -> list[str]:
@@ -261,7 +266,7 @@ def _known(cloud: clouds.Cloud, listed: Sequence[Node]) -> _Known:
     for port in cloud.ironic.port.list(limit=0, fields=list(fields)):
         shown = {name: getattr(port, name, None) for name in fields}
         ports.setdefault(str(shown["node_uuid"]), []).append(shown)
-    named = {name for node in listed for name in node.attributes} - _UNLISTED - set(_FIELDS)
+    named = {name for node in listed for name in node.attributes} - set(_FIELDS)
     return _Known(nodes.listed(cloud, (*_FIELDS, *sorted(named))), ports)
 
 
@@ -283,7 +288,10 @@ def _match(listed: Sequence[Node], known: _Known) -> list[_Pair]:
     pairs, faults = [], []
     taken: dict[str, Node] = {}
     for wanted in listed:
-        keys = [("uuid", wanted.uuid), ("BMC", wanted.bmc), ("name", wanted.name)]
+        # Ironic may have been told no system of a service, which has just one then.
+        service = node_data.redfish_service(wanted.bmc)
+        bmc = wanted.bmc if ("BMC", wanted.bmc) in index else service
+        keys = [("uuid", wanted.uuid), ("BMC", bmc), ("name", wanted.name)]
         keys.extend(("MAC", mac) for mac in wanted.macs)
         found = [
             (kind, key, index[kind, key]) for kind, key in keys if key and (kind, key) in index
@@ -354,11 +362,7 @@ def _desired(pair: _Pair, wishes: _Wishes, marker: vault.Vault) -> dict[str, Any
         # What nobody has asked for is no reason to fail because a node is in use.
         if key in wishes.given or (key not in present and pair.may_change):
             info.setdefault(key, image)
-    if there.get("inspection_finished_at"):
-        for key in _DISCOVERED:
-            # What was found in the node is nearer to the truth than the list.
-            if key in (there["properties"] or {}):
-                properties.pop(key, None)
+    _leave_discovered(pair, wanted)
     text = (there.get("properties") or {}).get("capabilities")
     old = node_data.capabilities(text)
     merged = {**old, **node_data.capabilities(properties.get("capabilities"))}
@@ -369,6 +373,24 @@ def _desired(pair: _Pair, wishes: _Wishes, marker: vault.Vault) -> dict[str, Any
         properties["capabilities"] = text if merged == old else node_data.capabilities_text(merged)
     _settle_secrets(pair, present, wanted, marker)
     return wanted
+
+
+def _leave_discovered(pair: _Pair, wanted: dict[str, Any]) -> None:
+    """Take out of what a node is to have what introspection knows better than the list.
+
+    That is whatever the list says as it said it the last time, which ``extra`` has.
+    """
+    there, properties = pair.there or {}, wanted["properties"]
+    present, said = there.get("properties") or {}, (there.get("extra") or {}).get(_LISTED)
+    before = said if isinstance(said, dict) else {}
+    listed = {key: properties[key] for key in _DISCOVERED if key in properties}
+    for key in listed.keys() & present.keys():
+        is_seen = bool(there.get("inspection_finished_at"))
+        if _same(before[key], listed[key]) if key in before else is_seen:
+            del properties[key]
+    # Of a node in use it must be known that something has changed.
+    if listed and (before or pair.may_change):
+        wanted["extra"][_LISTED] = {**before, **listed}
 
 
 def _settle_secrets(
@@ -400,7 +422,7 @@ def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dic
     """Return the JSON patch that brings a node to what is wanted, and leaves all else."""
     patch: list[dict[str, Any]] = []
     for name, value in wanted.items():
-        if name in _UNLISTED:
+        if name == "uuid":
             continue
         present = there.get(name)
         if isinstance(value, dict) and name in ("driver_info", "properties", "extra"):
@@ -443,53 +465,81 @@ def _port_patches(pair: _Pair) -> list[tuple[str, list[dict[str, Any]]]]:
     return found
 
 
-def _new_traits(pair: _Pair) -> bool:
-    have = set((pair.there or {}).get("traits") or ())
-    return not have.issuperset(pair.wanted.traits)
+@dataclasses.dataclass(frozen=True)
+class _Changes:
+    """What registering changes of a node that Ironic has; false if that is nothing."""
+
+    node: list[dict[str, Any]]
+    has_other_driver: bool
+    ports: list[tuple[str, list[dict[str, Any]]]]
+    """UUID of a port and its JSON patch."""
+    new_ports: list[dict[str, Any]]
+    traits: list[str]
+    """All that it is to have; none if it has them."""
+
+    def __bool__(self) -> bool:
+        return bool(self.node or self.ports or self.new_ports or self.traits)
 
 
-def _outcome(pair: _Pair, wishes: _Wishes) -> str:
-    """Return what registering a node comes to."""
-    if pair.there is None:
-        return REGISTERED
-    wanted = _desired(pair, wishes, vault.Vault.from_options(_PURPOSE))
-    if _difference(pair.there, wanted) or _new_ports(pair) or _port_patches(pair):
-        return UPDATED
-    return UPDATED if _new_traits(pair) else UNCHANGED
+def _changes(pair: _Pair, wishes: _Wishes, marker: vault.Vault) -> _Changes:
+    there = pair.there or {}
+    wanted = _desired(pair, wishes, marker)
+    have, added = set(there.get("traits") or ()), set(pair.wanted.traits)
+    return _Changes(
+        _difference(there, wanted),
+        there.get("driver") != wanted["driver"],
+        _port_patches(pair),
+        _new_ports(pair),
+        [] if have >= added else sorted(have | added),
+    )
+
+
+def _outcomes(pairs: Sequence[_Pair], wishes: _Wishes) -> collections.Counter[str]:
+    """Return how many nodes registering makes, changes and leaves."""
+    marker = vault.Vault.from_options(_PURPOSE)
+    return collections.Counter(
+        REGISTERED
+        if pair.there is None
+        else UPDATED
+        if _changes(pair, wishes, marker)
+        else UNCHANGED
+        for pair in pairs
+    )
 
 
 def _apply(
     cloud: clouds.Cloud, pair: _Pair, wishes: _Wishes, marker: vault.Vault
 ) -> tuple[dict[str, Any], str]:
     """Make or change one node; return it and what came of it."""
-    wanted = _desired(pair, wishes, marker)
     if pair.there is None:
-        return _create(cloud, pair, wanted)
-    there = pair.there
-    patch = _difference(there, wanted)
-    new_ports, port_patches, traits = _new_ports(pair), _port_patches(pair), _new_traits(pair)
-    if not (patch or new_ports or port_patches or traits):
-        return there, UNCHANGED
-    check_free(there)
-    # It may have been taken since all nodes were listed.
-    check_free(_find(cloud, there["uuid"]) or there)
-    if patch:
+        return _create(cloud, pair, _desired(pair, wishes, marker))
+    if not _changes(pair, wishes, marker):
+        return pair.there, UNCHANGED
+    there = current(cloud, pair.there)
+    changes = _changes(dataclasses.replace(pair, there=there), wishes, marker)
+    if changes.node:
         # Interfaces of another driver would not fit.
-        more = {"reset_interfaces": True} if there["driver"] != wanted["driver"] else {}
-        nodes.change(cloud, there["uuid"], patch, **more)
-    for port_id, changes in port_patches:
-        nodes.patiently(cloud, lambda p=port_id, c=changes: cloud.ironic.port.update(p, c))  # type: ignore[misc]
-    for port in new_ports:
+        more = {"reset_interfaces": True} if changes.has_other_driver else {}
+        nodes.change(cloud, there["uuid"], changes.node, **more)
+    for port_id, patch in changes.ports:
+        nodes.patiently(cloud, lambda p=port_id, c=patch: cloud.ironic.port.update(p, c))  # type: ignore[misc]
+    for port in changes.new_ports:
         _create_port(cloud, there["uuid"], port)
-    if traits:
-        both = sorted({*(there.get("traits") or ()), *pair.wanted.traits})
-        nodes.patiently(cloud, lambda: cloud.ironic.node.set_traits(there["uuid"], both))
-    return {**there, "name": wanted.get("name", there["name"])}, UPDATED
+    if changes.traits:
+        nodes.patiently(cloud, lambda: cloud.ironic.node.set_traits(there["uuid"], changes.traits))
+    return {**there, "name": pair.wanted.name or there["name"]}, UPDATED
 
 
-def _is_free(node: Mapping[str, Any]) -> bool:
-    """Tell whether a node is nobody's, and nothing happens to it."""
-    return not node.get("instance_uuid") and node["provision_state"] in states.CHANGEABLE
+def current(cloud: clouds.Cloud, node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node as Ironic has it now, to be changed: what was listed may be old.
+
+    :param node: as it was listed.
+    :raises NodeStateInvalid: it is in use, or something happens to it.
+    """
+    check_free(node)
+    there = _find(cloud, str(node["uuid"])) or dict(node)
+    check_free(there)
+    return there
 
 
 def check_free(node: Mapping[str, Any]) -> None:
@@ -497,7 +547,7 @@ def check_free(node: Mapping[str, Any]) -> None:
 
     :raises NodeStateInvalid: it is in use, or something happens to it.
     """
-    if not _is_free(node):
+    if not states.is_free(node):
         used = f"in use by instance {node['instance_uuid']}" if node.get("instance_uuid") else ""
         raise exceptions.NodeStateInvalid(
             exceptions.node_title(node),
@@ -579,7 +629,11 @@ def _uuid(node: Node) -> str:
     them make each.
     """
     known = node.bmc or next(iter(node.macs), None) or node.name
-    return str(uuid.uuid5(_NAMESPACE, known) if known else uuid.uuid4())
+    if known is None:
+        # Nothing but its place in the list tells it from others that are like it.
+        plain = {k: v for k, v in node.attributes.items() if k != "driver_info"}
+        known = json.dumps([node.number, plain], sort_keys=True)
+    return str(uuid.uuid5(_NAMESPACE, known))
 
 
 def _uuid_after(taken: str) -> str:
@@ -699,13 +753,13 @@ def _removal(pairs: Sequence[_Pair], known: _Known) -> dict[str, list[dict[str, 
 def _preview(
     pairs: Sequence[_Pair], unlisted: Mapping[str, list[dict[str, Any]]], wishes: _Wishes
 ) -> dict[str, Any]:
-    outcomes = [_outcome(pair, wishes) for pair in pairs]
+    outcomes = _outcomes(pairs, wishes)
     removed = sorted(node["uuid"] for node in unlisted["remove"])
     return {
         "fingerprint": hashlib.sha256("\n".join(removed).encode()).hexdigest(),
         "remove": unlisted["remove"],
         "kept": unlisted["kept"],
-        "register": outcomes.count(REGISTERED),
-        "update": outcomes.count(UPDATED),
-        "unchanged": outcomes.count(UNCHANGED),
+        "register": outcomes[REGISTERED],
+        "update": outcomes[UPDATED],
+        "unchanged": outcomes[UNCHANGED],
     }

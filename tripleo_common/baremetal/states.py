@@ -7,7 +7,8 @@ test holds the moves against the one of the installed Ironic.
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 ENROLL, MANAGEABLE, AVAILABLE = "enroll", "manageable", "available"
 
@@ -196,10 +197,10 @@ POWER = {
 """What can be asked of a node's power, and the power state that it leads to."""
 
 
-def next_move(state: str, goal: str, moves: tuple[str, ...]) -> str | None:
-    """Return what to ask of a node for it to come nearer to a goal.
+def next_move(state: str, moves: tuple[str, ...]) -> str | None:
+    """Return what to ask of a node for it to come nearer to where moves lead.
 
-    :param state: where it is, other than the goal.
+    :param state: where it is.
     :param moves: what may be asked, in the order in which it leads to the goal.
     :returns: nothing if none of that is possible from there.
     """
@@ -220,3 +221,11 @@ def is_moving(state: str) -> bool:
 def has_failed(state: str) -> bool:
     """Tell whether Ironic has given up a node in that state."""
     return state in STATES and STATES[state].kind is Kind.FAILED
+
+
+def is_free(node: Mapping[str, Any]) -> bool:
+    """Tell whether a node is nobody's, and nothing happens to it.
+
+    :param node: its ``provision_state`` and ``instance_uuid``.
+    """
+    return not node.get("instance_uuid") and node["provision_state"] in CHANGEABLE

@@ -48,6 +48,14 @@ class Deadline:
         """Seconds that are left; never negative."""
         return max(0.0, self._end - self._clock())
 
+    @property
+    def spare(self) -> float:
+        """Seconds that are left for work on many things; never negative.
+
+        The rest is for one more request, and for writing down what has come of all.
+        """
+        return max(0.0, self.left - min(1.5 * self._request_seconds, self.seconds / 4))
+
     def request_timeout(self) -> float:
         """Return the seconds that the next request may take.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 import secrets
 import urllib.parse
@@ -161,7 +162,9 @@ class Container:
             swift.put_object(
                 self.name,
                 path,
-                files[path],
+                # A stream, which the client can send again if Swift fails; bytes it sends once.
+                io.BytesIO(files[path]),
+                content_length=len(files[path]),
                 content_type=content_type,
                 etag=md5(files[path]),
                 headers=dict(headers or {}),
