@@ -300,6 +300,7 @@ class TestRegistering(nodes.NodesTestCase):
         self.assertEqual("boot_mode:uefi,profile:compute", changed["properties"]["capabilities"])
         expected = known.pop("fake-1")
         expected["properties"]["memory_mb"] = 8192
+        expected["extra"]["tripleo_listed"]["memory_mb"] = 8192
         expected["updated_at"] = changed["updated_at"]
         self.assertEqual(expected, changed)
         self.assertEqual(known, found)
