@@ -1,6 +1,7 @@
 import copy
 import hashlib
 import json
+import math
 import threading
 
 import ddt
@@ -627,6 +628,17 @@ class Failing(WithNodes):
         error = self.assertRaises(exceptions.NodesFailed, following.follow, self.cloud.open(), "r")
         self.assertIn("1 of 3 nodes", error.message)
         self.assertIn("the cause", error.message)
+
+    def test_node_whose_bmc_never_answers_ends_the_registration_all_the_same(self):
+        self.ironic.seconds = math.inf
+        self.register(entry(1), initial_state="manageable", run_id="r")
+        opened = self.cloud.open(seconds=10_000)
+        error = self.assertRaises(exceptions.NodesFailed, lambda: list(self.steps(opened)))
+        self.assertIn("still in state verifying after 1800 seconds", error.message)
+
+    def steps(self, cloud):
+        while not (progress := following.follow(cloud, "r"))["done"]:
+            yield progress
 
     def test_refused_change_is_told_and_the_others_are_made(self):
         self.register(entry(1), entry(2))

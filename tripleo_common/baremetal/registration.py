@@ -26,8 +26,8 @@ _MARK = "tripleo_credentials"
 """What ``extra`` has of a BMC's password: a keyed hash, to tell whether another one is given.
 Ironic shows no password."""
 
-_NODE_SECONDS = 1800
-"""How long a node may take to its initial state."""
+_MANAGE_SECONDS = 1800
+"""How long Ironic may try the BMC of a node. Cleaning one may take any time."""
 
 _PURPOSE = "BMC credentials"
 
@@ -173,7 +173,7 @@ def register(
         "goal": initial_state,
         "moves": moves,
         "what": f"registered and made {initial_state}" if moves else "registered",
-        "node_timeout": _NODE_SECONDS,
+        "node_timeout": _MANAGE_SECONDS if moves == ["manage"] else None,
     }
     run = runs.Run(run_id or str(uuid.uuid4()), "provision", options, time.time())
     run.request = request
