@@ -704,7 +704,9 @@ class NodesFailed(TripleOError):
         :param failed: ``uuid``, ``name`` and ``error`` of each.
         :param details: what else is known of the work, such as the nodes that succeeded.
         """
-        told = "; ".join(f"{node_title(node)}: {node['error']}" for node in failed[:5])
+        told = "; ".join(
+            f"{node_title(node)}: {node['error'].removesuffix('.')}" for node in failed[:5]
+        )
         more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
         super().__init__(
             f"{len(failed)} of {total} nodes could not be {what}: {told}{more}",
@@ -735,7 +737,8 @@ class RunNotFound(TripleOError):
         """Name the run."""
         super().__init__(
             f"There is no record of a run {run!r} in this cloud and region. A run's id is that of "
-            "the workflow execution that began it.",
+            "the workflow execution that began it; that of a registration is there when its nodes "
+            "are made.",
             run=run,
         )
 

@@ -667,6 +667,13 @@ class TestProfiles(nodes.NodesTestCase):
             {"fake-0": "control", "fake-1": "compute", "fake-2": "compute"}, self.profiles()
         )
         self.assertEqual(2, self.parameters()["ComputeCount"])
+        for wrong in ({"role": "computer", "plan": self.plan}, {"role": "control", "plan": "none"}):
+            self.failed(
+                nodes.TAG_ALL, tag_node_uuids=["fake-1"], untag_node_uuids=["fake-2"], **wrong
+            )
+        self.assertEqual(
+            {"fake-0": "control", "fake-1": "compute", "fake-2": "compute"}, self.profiles()
+        )
         self.run_workflow(
             nodes.TAG_ALL,
             tag_node_uuids=["fake-0"],

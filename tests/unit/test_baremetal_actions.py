@@ -53,15 +53,19 @@ CONTRACT = {
 GOOD = {
     "register_or_update_nodes": {"nodes_json": [entry(1), entry(9)]},
     "validate_nodes": {"nodes_json": [entry(1), entry(9)]},
-    "move_nodes": {"state_action": "provide"},
+    "move_nodes": {"node_uuids": "manageable", "state_action": "provide"},
     "switch_nodes": {"node_uuids": ["node-0"], "state_action": "on"},
-    "introspect_nodes": {"container": "plan"},
+    "introspect_nodes": {"node_uuids": "manageable", "container": "plan"},
     "follow_run": {"run_id": "run"},
     "show_run": {"run_id": "run"},
     "list": {},
     "facts": {"node_uuid": "node-0"},
     "delete": {"node_uuids": ["node-0"]},
-    "configure_nodes": {"root_device": "smallest", "kernel_name": "file:///kernel"},
+    "configure_nodes": {
+        "node_uuids": "manageable",
+        "root_device": "smallest",
+        "kernel_name": "file:///kernel",
+    },
     "configure_boot": {"node_uuid": "node-0"},
     "configure_root_device": {"node_uuid": "node-0", "root_device": "smallest"},
     "update_node_capability": {"node_uuid": "node-0", "capability": "gpu", "value": "1"},
@@ -183,7 +187,7 @@ class Inputs(WithActions):
 
     @ddt.data(*READING)
     def test_reading_changes_nothing(self, name):
-        self.good("move_nodes", workflow="run", state_action="provide")
+        self.good("move_nodes", workflow="run", **GOOD["move_nodes"])
         before = self.state()
         self.ironic.requests.clear()
         self.good(name, **GOOD[name])
@@ -438,7 +442,7 @@ class Runs(WithActions):
         self.assertEqual("power on", self.node["power_state"])
 
     def test_nodes_are_introspected(self):
-        self.good("introspect_nodes")
+        self.good("introspect_nodes", node_uuids="manageable")
         result = self.follow()
         (found,) = result["introspected_nodes"].values()
         self.assertEqual((True, None), (found["finished"], found["error"]))
@@ -456,7 +460,7 @@ class Runs(WithActions):
 
     def test_introspection_with_a_plan_loads_its_rules_before(self):
         self.objects["inspection_rules/a.yaml"] = RULE
-        self.good("introspect_nodes", container="plan")
+        self.good("introspect_nodes", **GOOD["introspect_nodes"])
         self.assertEqual(1, len(self.ironic.rules))
 
     def test_without_nodes_it_is_told_that_there_are_none(self):
@@ -510,7 +514,9 @@ class Nodes(WithActions):
         self.assertEqual([active["uuid"]], list(self.ironic.nodes))
 
     def test_nodes_are_configured(self):
-        result = self.good("configure_nodes", root_device="smallest", kernel_name="file:///k")
+        result = self.good(
+            "configure_nodes", **{**GOOD["configure_nodes"], "kernel_name": "file:///k"}
+        )
         self.assertEqual({"configured": [self.node["uuid"]], "unchanged": []}, result)
         self.assertEqual("file:///k", self.node["driver_info"]["deploy_kernel"])
         self.assertEqual({"serial": "disk-1"}, self.node["properties"]["root_device"])
@@ -555,7 +561,7 @@ class Nodes(WithActions):
 
     def test_secrets_of_nodes_are_in_no_result(self):
         self.node["driver_info"]["redfish_password"] = CANARY
-        self.good("move_nodes", workflow="run", state_action="provide")
+        self.good("move_nodes", workflow="run", **GOOD["move_nodes"])
         for name in GOOD:
             self.node["provision_state"] = "manageable"
             result = self.run_action(name, **GOOD[name])

@@ -265,6 +265,14 @@ class Parameters(WithActions):
             self.good(parameters.UpdateRole("compute", "plan")),
         )
 
+    def test_update_role_that_is_only_tried_changes_nothing(self):
+        self.cloud.tag("compute", "compute")
+        found = self.good(parameters.UpdateRole("compute", "plan", dry_run=True))
+        self.assertEqual({"parameters": {"ComputeCount": 2}}, found)
+        self.assertTrue(self.good(parameters.UpdateRole("compute", "plan"))["changed"])
+        error = self.error(parameters.UpdateRole("computer", "plan", dry_run=True))
+        self.assertEqual("ParametersInvalid", error["type"])
+
 
 class Passwords(WithActions):
     def test_values_are_in_no_result_unless_revealed(self):

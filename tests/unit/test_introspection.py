@@ -67,7 +67,7 @@ class Ironic(WithIntrospection):
             self.ironic.add(instance_uuid="i"),
             self.ironic.add(provision_state="inspect failed"),
         ]
-        following.introspect(self.cloud, None, run_id="run")
+        following.introspect(self.cloud, "manageable", run_id="run")
         self.assertEqual(sorted(uuids(nodes)), sorted(self.end()["introspected_nodes"]))
         self.assertEqual([[]] * 3, [self.ironic.touched(node) for node in others])
 

@@ -212,7 +212,7 @@ class Reason(base.TestCase):
                 node("a", "profile:control"),
                 node("b", "profile:control", maintenance=True),
                 node("c", maintenance=True, provision_state="manageable"),
-                node("d", "profile:compute"),
+                node("d", "profile:compute", provision_state="manageable"),
                 node("e", "profile:compute,control_profile:true"),
                 node("f", "profile:control", instance_uuid="i", maintenance=True),
                 node("g", "profile:control", provision_state="manageable"),

@@ -56,7 +56,7 @@ class Configure(WithNodes):
         )
 
     def configure(self, *names, **options):
-        return configuration.configure(self.cloud.open(), list(names) or None, **options)
+        return configuration.configure(self.cloud.open(), list(names) or "manageable", **options)
 
     def test_nodes_get_their_images_and_what_they_have_stays(self):
         self.nodes[0]["driver_info"]["redfish_address"] = "https://10.0.0.1"
@@ -277,10 +277,12 @@ class Capabilities(WithNodes):
         self.tag(["node-0"], [], None)
         self.assertEqual("boot_mode:uefi", self.capabilities(0))
 
-    def test_node_that_is_in_both_lists_is_untagged(self):
-        self.nodes[0]["properties"] = profiled("compute")
-        self.tag(["node-0"], [self.nodes[0]["uuid"]], "control")
-        self.assertEqual("boot_mode:uefi", self.capabilities(0))
+    def test_node_that_is_in_both_lists_is_refused(self):
+        both = ["node-0"], [self.nodes[0]["uuid"]], "control"
+        error = self.assertRaises(exceptions.InputInvalid, self.tag, *both)
+        self.assertEqual("untag_node_uuids", error.name)
+        self.assertIn("node-0", error.message)
+        self.assertEqual([], self.writes())
 
     def test_no_nodes_are_nothing_to_do(self):
         self.assertEqual({"configured": [], "unchanged": []}, self.tag([], [], "control"))
@@ -400,6 +402,22 @@ class Table(WithNodes):
         )
         self.assertIn("tripleo.baremetal.v1.introspect", shown["next"])
         self.assertEqual(1, len(self.ironic.requests))
+
+    def test_what_is_next_is_what_stands_in_the_way(self):
+        for fields, words in (
+            (
+                {"maintenance": True, "maintenance_reason": "disk swap"},
+                "It is in maintenance (disk swap); take that off first.",
+            ),
+            ({"instance_uuid": "i-1"}, "It is in use by instance i-1."),
+            (
+                {"provision_state": "enroll", "last_error": "401"},
+                "See last_error; correct the node's entry and register the list again.",
+            ),
+        ):
+            node = self.ironic.add(**fields)
+            (row,) = [row for row in self.table() if row["uuid"] == node["uuid"]]
+            self.assertEqual(words, row["next"])
 
     def test_cause_that_ironic_has_cleared_is_read_from_its_history(self):
         failed, forgotten = self.ironic.add_many(2, provision_state="inspect failed")

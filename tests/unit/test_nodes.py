@@ -75,6 +75,7 @@ class Find(fake_ironic.WithIronic):
         self.assertEqual([], self.ironic.requests)
 
 
+@ddt.ddt
 class Chosen(fake_ironic.WithIronic):
     def test_manageable_ones_that_are_nobodys(self):
         wanted = self.ironic.add_many(2)
@@ -82,13 +83,22 @@ class Chosen(fake_ironic.WithIronic):
         self.ironic.add(instance_uuid="instance-1")
         for state in ("enroll", "available", "active", "inspect failed"):
             self.ironic.add(provision_state=state)
-        self.assertEqual(uuids(wanted), uuids(nodes.chosen(self.cloud, None)))
+        self.assertEqual(uuids(wanted), uuids(nodes.chosen(self.cloud, "manageable")))
         self.assertEqual(1, len(self.ironic.requests))
 
     def test_there_is_none(self):
         self.ironic.add(provision_state="active")
-        error = self.assertRaises(exceptions.NoManageableNode, nodes.chosen, self.cloud, None)
+        error = self.assertRaises(
+            exceptions.NoManageableNode, nodes.chosen, self.cloud, "manageable"
+        )
         self.assertIn("no manageable node", error.message)
+
+    @ddt.data(None, [], "", "all", "node-0", {})
+    def test_what_nobody_has_said_is_not_all_of_them(self, names):
+        self.ironic.add("node-0")
+        error = self.assertRaises(exceptions.InputInvalid, nodes.chosen, self.cloud, names)
+        self.assertEqual("node_uuids", error.name)
+        self.assertEqual([], self.ironic.requests)
 
     def test_those_that_are_named_whatever_their_state(self):
         node = self.ironic.add("a", provision_state="active", properties={"cpus": 4})

@@ -83,7 +83,7 @@ class Moves(WithMoves):
             self.ironic.add(instance_uuid="i"),
             self.ironic.add(provision_state="active"),
         ]
-        following.move(self.cloud, None, "provide", None, run_id="run")
+        following.move(self.cloud, "manageable", "provide", None, run_id="run")
         self.end()
         self.assertEqual({"available"}, {node["provision_state"] for node in wanted})
         self.assertEqual([[]] * 3, [self.ironic.touched(node) for node in others])
@@ -207,7 +207,7 @@ class Failures(WithMoves):
     def test_node_that_ironic_leads_elsewhere_is_never_touched(self, state):
         node = self.ironic.add(provision_state=state, target_provision_state="active")
         self.assertEqual(
-            f"it is {state}, which leads elsewhere; wait for that to end", self.cause(node)
+            f"it is {state}: something else is done with it; wait for that to end", self.cause(node)
         )
         self.assertEqual([], self.ironic.touched(node))
 

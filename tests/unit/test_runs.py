@@ -77,7 +77,7 @@ class Requests(WithRun):
         self.assertEqual((False, 2), (found["done"], found["counts"]["running"]))
         self.assertEqual(began + runs.STEP_SECONDS, self.fake.clock.now)
         self.assertEqual(
-            "0 of 2 nodes have ended, 0 of them failed; 2 are under way, 0 wait.", found["message"]
+            "0 of 2 nodes have ended, 0 of them failed; under way: 2, waiting: 0.", found["message"]
         )
 
     def test_run_that_has_ended_asks_nothing(self):
@@ -369,7 +369,7 @@ class Record(WithRun):
                 "done": False,
                 "total": 2,
                 "counts": {"queued": 2, "running": 0, "succeeded": 0, "failed": 0},
-                "message": "0 of 2 nodes have ended, 0 of them failed; 0 are under way, 2 wait.",
+                "message": "0 of 2 nodes have ended, 0 of them failed; under way: 0, waiting: 2.",
             },
             found,
         )

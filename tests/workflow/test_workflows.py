@@ -86,7 +86,11 @@ CASES = (
         "tripleo.baremetal.v1.tag_nodes",
         TAGS,
         {"tripleo.baremetal.tag_nodes": CONFIGURED, "tripleo.parameters.update_role": CHANGED},
-        ["tripleo.baremetal.tag_nodes", "tripleo.parameters.update_role"],
+        [
+            "tripleo.parameters.update_role",
+            "tripleo.baremetal.tag_nodes",
+            "tripleo.parameters.update_role",
+        ],
     ),
     # workflow, inputs, answers, actions in order
     (
@@ -241,6 +245,22 @@ class TestEveryWorkflow(base.Failures, base.WorkflowTestCase):
 
 
 class TestPlanManagement(base.WorkflowTestCase):
+    def test_nodes_that_could_be_tagged_are_counted_though_others_could_not(self):
+        error = exceptions.NodesFailed("tagged", 2, [{"uuid": "u2", "name": "b", "error": "x"}])
+        self.answers = {
+            "tripleo.baremetal.tag_nodes": error,
+            "tripleo.parameters.update_role": CHANGED,
+        }
+        self.assert_fails("tripleo.baremetal.v1.tag_nodes", error, **TAGS)
+        check, _, count = self.calls
+        self.assertEqual((True, False), (check.inputs["dry_run"], count.inputs["dry_run"]))
+
+    def test_no_node_is_tagged_for_a_role_that_does_not_exist(self):
+        error = exceptions.ParametersInvalid([])
+        self.answers = {"tripleo.parameters.update_role": error}
+        self.assert_fails("tripleo.baremetal.v1.tag_nodes", error, **TAGS)
+        self.assertEqual(["tripleo.parameters.update_role"], self.called())
+
     def test_a_plan_whose_container_is_not_filled_yet_is_usable_and_named(self):
         self.answers = {"tripleo.plan.create": BEGUN, "tripleo.plan.start_sync": "an-id"}
         for workflow in ("create_deployment_plan", "create_default_deployment_plan"):
@@ -539,7 +559,7 @@ class TestNodes(base.WorkflowTestCase):
         for workflow, inputs, expected in (
             ("manage", NODES, ("manage", ["u1", "u2"], False)),
             ("provide", NODES, ("provide", ["u1", "u2"], True)),
-            ("provide_manageable_nodes", {}, ("provide", None, True)),
+            ("provide_manageable_nodes", {}, ("provide", "manageable", True)),
             ("set_node_state", MOVE, ("manage", ["u1"], False)),
         ):
             self.calls.clear()

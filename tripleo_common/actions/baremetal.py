@@ -86,13 +86,13 @@ class ValidateNodes(base.Action):
 class MoveNodes(base.Action):
     """Begin to move nodes to another provision state; follow_run brings them there.
 
-    node_uuids lists UUIDs or names; without it all manageable nodes. state_action is a move, such
+    node_uuids lists UUIDs or names, or is manageable: all that are so. state_action is a move, such
     as manage or provide; target_state, if given, must be where it leads. concurrency is how many at
     a time (0: all), node_timeout seconds for each. Result: run, done, counts, message.
     """
 
     state_action: str
-    node_uuids: list[str] | None = None
+    node_uuids: list[str] | str | None = None
     target_state: str | None = None
     error_states: list[str] | None = None
     power_off: bool = False
@@ -141,13 +141,13 @@ class SwitchNodes(base.Action):
 class IntrospectNodes(base.Action):
     """Begin to introspect nodes; follow_run brings it to its end.
 
-    node_uuids lists UUIDs or names; without it all manageable nodes. concurrency is how many at a
+    node_uuids lists UUIDs or names, or is manageable: all that are so. concurrency is how many at a
     time (0: all), node_timeout seconds for each attempt, max_retry_attempts how often it is tried
     again with a node that fails. With container, that plan's inspection rules are loaded before.
     Result: run, done, counts, message.
     """
 
-    node_uuids: list[str] | None = None
+    node_uuids: list[str] | str | None = None
     concurrency: int = 20
     max_retry_attempts: int = 2
     node_timeout: float | None = 1200
@@ -243,12 +243,12 @@ class Delete(base.Action):
 class ConfigureNodes(base.Action):
     """Give nodes their deploy images, and with root_device hints on their root device.
 
-    node_uuids lists UUIDs or names; without it all manageable nodes. root_device is smallest,
+    node_uuids lists UUIDs or names, or is manageable: all that are so. root_device is smallest,
     largest, names in order of preference (sda,vda), or a mapping of Ironic's hints;
     root_device_minimum_size is in GiB. Result: configured and unchanged (UUIDs).
     """
 
-    node_uuids: list[str] | None = None
+    node_uuids: list[str] | str | None = None
     kernel_name: str | None = None
     ramdisk_name: str | None = None
     instance_boot_option: str | None = None

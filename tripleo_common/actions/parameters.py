@@ -95,13 +95,18 @@ class Reset(base.ChangeAction):
 class UpdateRole(base.ChangeAction):
     """Set count and flavor of a role to what the nodes tagged for it say.
 
-    Result: revision, and parameters: those that were set.
+    With dry_run nothing is changed. Result: revision, and parameters: those that were set; with
+    dry_run just parameters: those that would be.
     """
 
     role: str
     container: str = "overcloud"
+    dry_run: bool = False
 
     def perform(self, request: base.Request) -> dict[str, Any]:
+        if self.dry_run:
+            found = settings.role_parameters(request.plans, self.container, self.role)
+            return {"parameters": found}
         committed, values = settings.update_role_parameters(
             request.plans, self.container, self.role, self.change(request)
         )

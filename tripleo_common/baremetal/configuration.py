@@ -32,7 +32,7 @@ def configure(
 ) -> dict[str, Any]:
     """Give nodes their boot images, and hints on which disk is their root device.
 
-    :param names: list of UUIDs or names; None for all manageable nodes.
+    :param names: list of UUIDs or names; ``manageable`` for all that are so.
     :param kernel: as for :func:`images.deploy_images`; ``ramdisk`` likewise.
     :param boot_option: the capability ``boot_option``, or None to leave it.
     :param device: as for :func:`root_device.choose`, or None to leave it.
@@ -160,6 +160,9 @@ def tag(cloud: clouds.Cloud, tagged: object, untagged: object, profile: object) 
         if not isinstance(names, list):
             raise exceptions.InputInvalid(what, "must be a list of UUIDs or names of nodes.")
         for node in nodes.find(cloud, names, _FIELDS, what=what) if names else ():
+            if node["uuid"] in chosen:
+                title = exceptions.node_title(node)
+                raise exceptions.InputInvalid(what, f"has node {title}, which is to be tagged.")
             chosen[node["uuid"]] = node
             wanted[node["uuid"]] = value
     return _change_each(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tripleo_common import clouds, exceptions
-from tripleo_common.baremetal import introspection, nodes, provisioning, runs
+from tripleo_common.baremetal import introspection, nodes, provisioning, runs, states
 
 _WORKS: dict[str, type[runs.Work]] = {
     work.kind: work
@@ -35,7 +35,7 @@ def move(
 ) -> dict[str, Any]:
     """Begin to move nodes to another provision state.
 
-    :param names: list of UUIDs or names; None for all manageable nodes.
+    :param names: list of UUIDs or names, or ``manageable`` for all that are so.
     :param action: a move, such as ``provide``.
     :param target: the state that it leads to, or None.
     :param errors: list of further states that count as failed.
@@ -47,6 +47,7 @@ def move(
     :returns: :meth:`runs.Run.progress`.
     """
     asked, goal = provisioning.goal_of(action, target)
+    _check_errors(errors)
     if asked == "inspect":
         # A node that is manageable says nothing of whether it was.
         return introspect(
@@ -57,10 +58,6 @@ def move(
             run_id=run_id,
             task=task,
         )
-    if errors is not None and not (
-        isinstance(errors, list) and all(isinstance(state, str) for state in errors)
-    ):
-        raise exceptions.InputInvalid("error_states", "must be a list of states.")
     options = {
         "goal": goal,
         "moves": [asked],
@@ -109,7 +106,7 @@ def introspect(
 ) -> dict[str, Any]:
     """Begin to introspect nodes.
 
-    :param names: list of UUIDs or names; None for all manageable nodes.
+    :param names: list of UUIDs or names, or ``manageable`` for all that are so.
     :param concurrency: how many at a time, 0 for all.
     :param attempts: how often it is tried with each.
     :param node_timeout: seconds for each attempt, or None.
@@ -159,6 +156,20 @@ def _begin(
     chosen = functools.partial(choose, work.cloud, names)
     request = runs.request(task, [work.kind, work.options, names])
     return runs.begin(work.cloud, work, chosen, work.options, run_id, request).progress()
+
+
+def _check_errors(errors: object) -> None:
+    if errors is None:
+        return
+    if not isinstance(errors, list):
+        raise exceptions.InputInvalid("error_states", "must be a list of states.")
+    unknown = [state for state in errors if str(state) not in states.STATES]
+    if unknown:
+        raise exceptions.InputInvalid(
+            "error_states",
+            f"has {exceptions.one_of(str(state)[:80] for state in unknown)}; states are "
+            f"{exceptions.one_of(states.STATES)}.",
+        )
 
 
 def _limits(concurrency: object, node_timeout: object) -> dict[str, Any]:

@@ -253,7 +253,7 @@ def _reason(
         return f"{wanted}; there are no nodes"
     matched, found = 0, collections.Counter[str]()
     for number, node in enumerate(pool):
-        refusal = node.refusal or node.unfit(demand.profile)
+        refusal = node.unfit(demand.profile) or node.refusal
         if refusal:
             found[refusal] += 1
         elif places[number] == role:

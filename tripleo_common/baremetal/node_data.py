@@ -155,7 +155,9 @@ def read(content: object, most: int) -> list[Any]:
     return list(content)
 
 
-_LIST = "a list of nodes, or a mapping with that list as nodes"
+_LIST = (
+    "a list of nodes, a mapping with that list as nodes, or container and object of one in Swift"
+)
 
 
 def _list_invalid(problem: str, allowed: str | None = None) -> exceptions.NodesInvalid:

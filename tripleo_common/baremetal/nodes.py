@@ -34,6 +34,9 @@ STATE = (
 )
 """The fields that say where a node is and whether it is anybody's."""
 
+MANAGEABLE = "manageable"
+"""What is said in the place of names for all nodes that are manageable."""
+
 _LOCKED = "is locked by host"
 """How Ironic says that something else is at work on the node just now."""
 
@@ -106,8 +109,19 @@ def manageable(cloud: clouds.Cloud, fields: Sequence[str] = STATE) -> list[dict[
 def chosen(
     cloud: clouds.Cloud, names: object, fields: Sequence[str] = STATE
 ) -> list[dict[str, Any]]:
-    """Return the nodes that a call names; without names those that are manageable."""
-    return manageable(cloud, fields) if names is None else find(cloud, names, fields)
+    """Return the nodes that a call names.
+
+    :param names: list of UUIDs or names; :data:`MANAGEABLE` for all that are.
+    """
+    if names == MANAGEABLE:
+        return manageable(cloud, fields)
+    if names is None:
+        # What nobody has said must not mean all nodes.
+        raise exceptions.InputInvalid(
+            "node_uuids",
+            f"must be a list of UUIDs or names of nodes, or {MANAGEABLE} for all that are so.",
+        )
+    return find(cloud, names, fields)
 
 
 def temporary(error: BaseException) -> bool:

@@ -53,5 +53,14 @@ def _row(node: dict[str, Any]) -> dict[str, Any]:
         "profile": abilities.get("profile"),
         "instance_uuid": node["instance_uuid"],
         "last_error": node["last_error"],
-        "next": states.advice(str(node["provision_state"])),
+        "next": _next(node),
     }
+
+
+def _next(node: dict[str, Any]) -> str:
+    unfree = nodes.free_to_move(node)
+    if unfree:
+        return f"It {unfree}."
+    if node["provision_state"] == states.ENROLL and node["last_error"]:
+        return "See last_error; correct the node's entry and register the list again."
+    return states.advice(str(node["provision_state"]))

@@ -44,7 +44,10 @@ class Provision(runs.Work):
             entry.asked = entry.asked or _asked(node, moves)
             if entry.asked or state in ours:
                 return Verdict.MOVING, ""
-            return Verdict.FAILED, f"it is {state}, which leads elsewhere; wait for that to end"
+            return (
+                Verdict.FAILED,
+                f"it is {state}: something else is done with it; wait for that to end",
+            )
         asked = states.MOVES.get(entry.asked or "")
         if asked and state != asked.goal:
             return Verdict.FAILED, self.cause(node, entry)

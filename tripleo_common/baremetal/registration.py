@@ -553,7 +553,7 @@ def check_free(node: Mapping[str, Any]) -> None:
             exceptions.node_title(node),
             used or node["provision_state"],
             "changing it",
-            f"It was left as it is. Nodes can be changed that are "
+            "It was left as it is. Nodes can be changed that are nobody's, and "
             f"{exceptions.one_of(states.CHANGEABLE)}.",
         )
 
@@ -708,7 +708,7 @@ def remove_node(cloud: clouds.Cloud, node: Mapping[str, Any]) -> None:
             exceptions.node_title(now),
             reason.removeprefix("it is "),
             "removing it",
-            "It was left as it is.",
+            f"It was left as it is. {states.advice(now['provision_state'])}",
         )
     if now["provision_state"] not in states.DELETABLE and not now.get("maintenance"):
         nodes.patiently(cloud, lambda: cloud.ironic.node.set_provision_state(identity, "manage"))

@@ -222,7 +222,7 @@ class Run:
         :raises RunNotFound: there is none.
         """
         if not isinstance(run_id, str) or not 0 < len(run_id) <= 100 or "/" in run_id:
-            raise exceptions.InputInvalid("run", "must be the id of a run.")
+            raise exceptions.InputInvalid("run_id", "must be the id of a run.")
         try:
             record = documents.read(cloud, _name(run_id)) or {}
             run = cls(str(record["id"]), str(record["kind"]), record["options"], record["began"])
@@ -266,7 +266,7 @@ class Run:
             "total": total,
             "counts": counts,
             "message": f"{ended} of {total} nodes have ended, {counts[FAILED]} of them failed; "
-            f"{counts[RUNNING]} are under way, {counts[QUEUED]} wait.",
+            f"under way: {counts[RUNNING]}, waiting: {counts[QUEUED]}.",
         }
 
     def results(self) -> dict[str, Any]:

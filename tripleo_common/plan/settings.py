@@ -197,13 +197,10 @@ def reset_parameters(
     return plans.change(plan, change, edit)
 
 
-def update_role_parameters(
-    plans: Plans, plan: str, role: str, change: Change
-) -> tuple[store.Committed, dict[str, Any]]:
-    """Set count and flavor of a role to what the nodes that are tagged for it say.
+def role_parameters(plans: Plans, plan: str, role: str) -> dict[str, Any]:
+    """Return count and flavor of a role as the nodes that are tagged for it say.
 
     :param role: the profile that nodes have among their capabilities, such as ``compute``.
-    :returns: what was committed, and the parameters that were set.
     :raises ParametersInvalid: the plan's templates have no such parameters.
     """
     if not isinstance(role, str) or not role:
@@ -212,9 +209,24 @@ def update_role_parameters(
     found = parameters.role_parameters(
         role, profiles.count(cloud, role), profiles.flavor(cloud, role)
     )
-    declared = plans.candidate(plans.read(plan)).given.declared
-    # Not every plan has flavors; without any of these the refusal names what there is.
-    usable = {name: value for name, value in found.items() if name in declared} or found
+    candidate = plans.candidate(plans.read(plan))
+    declared = candidate.given.declared
+    # Not every plan has flavors.
+    usable = {name: value for name, value in found.items() if name in declared}
+    if not usable:
+        faults = parameters.check(found, declared, _elsewhere(candidate, found))
+        raise exceptions.ParametersInvalid(faults)
+    return usable
+
+
+def update_role_parameters(
+    plans: Plans, plan: str, role: str, change: Change
+) -> tuple[store.Committed, dict[str, Any]]:
+    """Set count and flavor of a role to :func:`role_parameters`.
+
+    :returns: what was committed, and the parameters that were set.
+    """
+    usable = role_parameters(plans, plan, role)
     committed, _tree_of_heat, _all = update_parameters(plans, plan, usable, change, validate=False)
     return committed, usable
 
