@@ -441,6 +441,13 @@ class Changed(WithNodes):
         )
         self.assertEqual(["CUSTOM_A", "CUSTOM_B", "CUSTOM_C"], node["traits"])
 
+    def test_node_that_somebody_else_has_changed_so_meanwhile_is_unchanged(self):
+        node = self.node("node-1")
+        self.ironic.on("GET", "^/v1/nodes/", lambda *_: node.update(resource_class="big"))
+        run = self.register({**self.given, "resource_class": "big"}, entry(2))
+        self.assertEqual({"unchanged"}, set(self.results(run).values()))
+        self.assertEqual([], self.writes())
+
     def test_chassis(self):
         chassis = "6f2a3c1e-0000-4000-8000-000000000001"
         self.update(chassis_uuid=chassis)

@@ -517,6 +517,8 @@ def _apply(
         return pair.there, UNCHANGED
     there = current(cloud, pair.there)
     changes = _changes(dataclasses.replace(pair, there=there), wishes, marker)
+    if not changes:
+        return there, UNCHANGED
     if changes.node:
         # Interfaces of another driver would not fit.
         more = {"reset_interfaces": True} if changes.has_other_driver else {}
@@ -704,11 +706,13 @@ def remove_node(cloud: clouds.Cloud, node: Mapping[str, Any]) -> None:
         return
     reason = removable(now)
     if reason:
+        is_somebodys = now.get("instance_uuid") or now.get("protected")
+        advice = "" if is_somebodys else f" {states.advice(now['provision_state'])}"
         raise exceptions.NodeStateInvalid(
             exceptions.node_title(now),
             reason.removeprefix("it is "),
             "removing it",
-            f"It was left as it is. {states.advice(now['provision_state'])}",
+            f"It was left as it is.{advice}",
         )
     if now["provision_state"] not in states.DELETABLE and not now.get("maintenance"):
         nodes.patiently(cloud, lambda: cloud.ironic.node.set_provision_state(identity, "manage"))
