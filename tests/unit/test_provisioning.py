@@ -446,7 +446,10 @@ class Power(WithMoves):
     @ddt.data(
         ({"provision_state": "active"}, "it is active; "),
         ({"provision_state": "inspect wait"}, "it is inspect wait; "),
-        ({"provision_state": "manageable", "instance_uuid": "i-7"}, "it is used by instance i-7; "),
+        (
+            {"provision_state": "manageable", "instance_uuid": "i-7"},
+            "it is in use by instance i-7; ",
+        ),
     )
     @ddt.unpack
     def test_node_in_use_is_never_touched(self, fields, cause):

@@ -453,12 +453,13 @@ class Changed(WithNodes):
         self.update(chassis_uuid=chassis)
         self.assertEqual(chassis, self.node("node-1")["chassis_uuid"])
 
-    def test_node_whose_service_has_one_system_is_told_which_that_is(self):
-        self.register({**without(entry(5), "ports", "name", "pm_system_id")})
-        (node,) = [n for n in self.ironic.nodes.values() if n["name"] is None]
-        run = self.register({**without(entry(5), "name"), "pm_system_id": "/redfish/v1/Systems/9"})
-        self.assertEqual(["updated"], [found.result for found in run.entries.values()])
-        self.assertEqual("/redfish/v1/Systems/9", node["driver_info"]["redfish_system_id"])
+    def test_systems_of_a_service_that_ironic_was_told_none_of_are_told_apart(self):
+        self.register(without(entry(5), "ports", "pm_system_id"))
+        run = self.register(
+            without(entry(5), "ports"),
+            {**entry(6), "pm_addr": "10.0.0.5", "pm_system_id": "/redfish/v1/Systems/2"},
+        )
+        self.assertEqual({"node-5": "updated", "node-6": "registered"}, self.results(run))
 
     def test_node_is_found_by_its_uuid_its_bmc_its_name_or_a_mac(self):
         for lone in (

@@ -97,15 +97,6 @@ def bmc_identity(driver: str, driver_info: Mapping[str, Any]) -> str | None:
     return known.identity(driver_info) if known else None
 
 
-def redfish_service(identity: str | None) -> str | None:
-    """Return the part of :func:`bmc_identity` that names a Redfish service, if it is of one.
-
-    It is the whole of it where a node does not say which of the service's systems it is.
-    """
-    is_redfish = identity is not None and identity.startswith("redfish://")
-    return "/".join(identity.split("/")[:3]) if identity and is_redfish else None
-
-
 def capabilities(value: object) -> dict[str, str]:
     """Read a node's capabilities, whatever they are: ``name:value,name:value`` or a mapping.
 
@@ -232,7 +223,8 @@ class _Claim(NamedTuple):
     @property
     def service(self) -> str | None:
         """The Redfish service of a BMC, which can have several systems."""
-        return redfish_service(self.value) if self.kind == "BMC" else None
+        is_redfish = self.kind == "BMC" and self.value.startswith("redfish://")
+        return "/".join(self.value.split("/")[:3]) if is_redfish else None
 
 
 class _Reader:

@@ -119,7 +119,7 @@ class Power(runs.Work):
                 f"its power state is {node['power_state']}: {self.cause(node, entry)}",
             )
         if not states.is_free(node):
-            used = f"used by instance {node['instance_uuid']}" if node["instance_uuid"] else ""
+            used = f"in use by instance {node['instance_uuid']}" if node["instance_uuid"] else ""
             return Verdict.FAILED, (
                 f"it is {used or node['provision_state']}; only nodes are switched that are "
                 f"{exceptions.one_of(states.CHANGEABLE)}, and nobody's"

@@ -288,10 +288,7 @@ def _match(listed: Sequence[Node], known: _Known) -> list[_Pair]:
     pairs, faults = [], []
     taken: dict[str, Node] = {}
     for wanted in listed:
-        # Ironic may have been told no system of a service, which has just one then.
-        service = node_data.redfish_service(wanted.bmc)
-        bmc = wanted.bmc if ("BMC", wanted.bmc) in index else service
-        keys = [("uuid", wanted.uuid), ("BMC", bmc), ("name", wanted.name)]
+        keys = [("uuid", wanted.uuid), ("BMC", wanted.bmc), ("name", wanted.name)]
         keys.extend(("MAC", mac) for mac in wanted.macs)
         found = [
             (kind, key, index[kind, key]) for kind, key in keys if key and (kind, key) in index

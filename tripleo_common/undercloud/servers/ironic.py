@@ -78,7 +78,7 @@ def keep_connections() -> None:
 
 
 def collect_less() -> None:
-    """Leave what there is when all is imported and started out of garbage collections."""
+    """Leave what there is when all is imported out of garbage collections, and make them rarer."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
